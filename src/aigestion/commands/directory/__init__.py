@@ -1,0 +1,1 @@
+"""Use cases of the directory: tenants, API keys, agents."""

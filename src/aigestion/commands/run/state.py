@@ -1,0 +1,66 @@
+"""What the rules of a run read: how far it got, and whether a model call is open."""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from aigestion.events.conversation import AgentReplied
+from aigestion.events.run import (
+    ModelCompleted,
+    ModelFailed,
+    ModelRequested,
+    RunContextRetrieved,
+    RunFailed,
+    RunStarted,
+)
+from aigestion.kernel.query import Query, matching
+
+RunEvent = (
+    RunStarted | RunContextRetrieved | ModelRequested | ModelCompleted | ModelFailed
+    | AgentReplied | RunFailed
+)  # fmt: skip
+
+
+class OpenCall(msgspec.Struct, frozen=True):
+    """A model call that was requested and has no recorded end."""
+
+    call_id: UUID
+    provider: str
+    model: str
+
+
+class Run(msgspec.Struct, frozen=True):
+    status: Literal["absent", "started", "replied", "failed"] = "absent"
+    context_retrieved: bool = False
+    attempts: int = 0
+    open_call: OpenCall | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("replied", "failed")
+
+
+INITIAL = Run()
+
+
+def boundary(run_id: UUID) -> Query:
+    return matching(f"run:{run_id}")
+
+
+def evolve(state: Run, event: RunEvent) -> Run:
+    change = msgspec.structs.replace
+    match event:
+        case RunStarted():
+            return change(state, status="started")
+        case RunContextRetrieved():
+            return change(state, context_retrieved=True)
+        case ModelRequested():
+            call = OpenCall(event.call_id, event.provider, event.model)
+            return change(state, attempts=event.attempt, open_call=call)
+        case ModelCompleted() | ModelFailed():
+            return change(state, open_call=None)
+        case AgentReplied():
+            return change(state, status="replied")
+        case RunFailed():
+            return change(state, status="failed")

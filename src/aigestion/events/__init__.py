@@ -1,0 +1,1 @@
+"""What can have happened: the contract that every part of the system shares."""

@@ -1,0 +1,84 @@
+"""Conversations: what users do, and what agents answer."""
+
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import msgspec
+
+from aigestion.events.event import AgentName, ConversationId, Event, Personal, RunId, UserId
+
+
+class ConversationStarted(Event, frozen=True, kw_only=True):
+    """A user opened a conversation with an agent."""
+
+    stored_as: ClassVar[str] = "conversation.started"
+    conversation_id: ConversationId
+    user_id: UserId
+    agent: AgentName
+    title: Annotated[str | None, Personal("user_id")] = None
+
+
+class UserChat(Event, frozen=True, kw_only=True):
+    """A user wrote something."""
+
+    stored_as: ClassVar[str] = "user.chat"
+    conversation_id: ConversationId
+    user_id: UserId
+    agent: AgentName
+    text: Annotated[str, Personal("user_id")]
+
+
+class UserVoice(Event, frozen=True, kw_only=True):
+    """A user said something; the transcript is what was heard."""
+
+    stored_as: ClassVar[str] = "user.voice"
+    conversation_id: ConversationId
+    user_id: UserId
+    agent: AgentName
+    transcript: Annotated[str, Personal("user_id")]
+    language: str | None = None
+    duration_seconds: float | None = None
+
+
+class UserAction(Event, frozen=True, kw_only=True):
+    """A user did something in an application: a named action with properties."""
+
+    stored_as: ClassVar[str] = "user.action"
+    conversation_id: ConversationId
+    user_id: UserId
+    agent: AgentName
+    name: str
+    properties: Annotated[dict[str, Any], Personal("user_id")] = msgspec.field(default_factory=dict)
+
+
+class Citation(msgspec.Struct, frozen=True):
+    """A passage that a reply leans on; `number` is how the text refers to it, `[1]`."""
+
+    number: int
+    document_id: UUID
+    passage: int
+    """The passage's index in its document, from 0."""
+    title: str
+
+
+class AgentReplied(Event, frozen=True, kw_only=True):
+    """An agent answered; the end of a run."""
+
+    stored_as: ClassVar[str] = "agent.replied"
+    conversation_id: ConversationId
+    user_id: UserId
+    agent: AgentName
+    run_id: RunId
+    in_reply_to: UUID
+    """Id of the event that was heard."""
+    text: Annotated[str, Personal("user_id")]
+    citations: tuple[Citation, ...] = ()
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ConversationStarted,
+    UserChat,
+    UserVoice,
+    UserAction,
+    AgentReplied,
+)

@@ -1,0 +1,68 @@
+"""The port of the log, in the words of `eventsourcing.dcb.api`, with our envelope."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as it is offered to the log: serialised, sealed, its tags scoped to the tenant."""
+
+    id: UUID
+    type: str
+    schema_version: int
+    tags: tuple[str, ...]
+    tenant: str
+    actor: str
+    correlation_id: UUID
+    causation_id: UUID | None
+    occurred_at: datetime
+    data: bytes
+    """Exact JSON bytes: what is stored is what was written, to the byte (hashes are taken over it)."""
+
+
+class SequencedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as it stands in the log."""
+
+    position: int
+    recorded_at: datetime
+    event: NewEvent
+
+
+class EventStore(Protocol):
+    """An append-only log of events with dense positions 1, 2, 3… in commit order (law 2)."""
+
+    async def append(self, events: Sequence[NewEvent], *conditions: AppendCondition) -> int:
+        """Append all events or none; returns the position of the last.
+
+        The events get adjacent positions. Raises `AppendConditionFailed` if any condition fails,
+        `Unavailable` if the database does not answer (the outcome is then unknown).
+        """
+        ...
+
+    async def read(
+        self, query: Query = EVERYTHING, *, after: int = 0, limit: int | None = None
+    ) -> list[SequencedEvent]:
+        """Events that match, in order of position, later than `after`."""
+        ...
+
+    async def head(self) -> int:
+        """The position of the last event; 0 for an empty log."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Content-addressed bytes, for what is too large for a row. Never changed, never overwritten."""
+
+    async def put(self, content: bytes) -> str:
+        """Store, and return the lower-case hex SHA-256 of the content. Storing again is harmless."""
+        ...
+
+    async def get(self, content_hash: str) -> bytes:
+        """The content; `Corrupt` if it is missing or does not match its hash."""
+        ...

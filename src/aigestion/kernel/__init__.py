@@ -1,0 +1,1 @@
+"""The small vocabulary every other package speaks; imports nothing of ours."""

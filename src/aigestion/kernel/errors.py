@@ -1,0 +1,138 @@
+"""The one tree of errors: each has a stable code, a category and a sentence a person can read."""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+
+class Category(StrEnum):
+    """What kind of trouble it is; `api/errors.py` and `cli` turn it into a status or an exit code."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not-found"
+    CONFLICT = "conflict"
+    UNPROCESSABLE = "unprocessable"
+    TOO_LARGE = "too-large"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+class AIGestionError(Exception):
+    """Anything this project raises on purpose. `details` are safe to show to the caller."""
+
+    code: ClassVar[str] = "internal-error"
+    category: ClassVar[Category] = Category.INTERNAL
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class Refused(AIGestionError):
+    """A decision against the rules of the domain."""
+
+    code = "refused"
+    category = Category.CONFLICT
+
+
+class NotFound(AIGestionError):
+    """The thing does not exist, or belongs to another tenant: the answer is the same."""
+
+    code = "not-found"
+    category = Category.NOT_FOUND
+
+
+class InvalidInput(AIGestionError):
+    """The input breaks its schema; `details["errors"]` names every bad field."""
+
+    code = "invalid-input"
+    category = Category.INVALID
+
+
+class TooLarge(AIGestionError):
+    """The input is larger than its named limit."""
+
+    code = "too-large"
+    category = Category.TOO_LARGE
+
+
+class Unauthenticated(AIGestionError):
+    """No key, a malformed key, or a key nobody issued."""
+
+    code = "unauthenticated"
+    category = Category.UNAUTHENTICATED
+
+
+class Forbidden(AIGestionError):
+    """A known caller asks for what its key may not do."""
+
+    code = "forbidden"
+    category = Category.FORBIDDEN
+
+
+class IdempotencyKeyReused(AIGestionError):
+    """The same `Idempotency-Key` came with another request."""
+
+    code = "idempotency-key-reused"
+    category = Category.UNPROCESSABLE
+
+
+class AppendConditionFailed(AIGestionError):
+    """An event that the append condition forbids is already in the log. Retried by the dispatcher."""
+
+    code = "append-condition-failed"
+    category = Category.CONFLICT
+
+
+class TooMuchContention(AIGestionError):
+    """The dispatcher decided again and again, and somebody else was always faster."""
+
+    code = "too-much-contention"
+    category = Category.UNAVAILABLE
+
+
+class Unavailable(AIGestionError):
+    """An engine does not answer; `details["engine"]` names it. Worth trying again."""
+
+    code = "engine-unavailable"
+    category = Category.UNAVAILABLE
+
+
+class ViewBehind(AIGestionError):
+    """A read model has not reached `min_position` in the time a query may wait."""
+
+    code = "view-behind"
+    category = Category.UNAVAILABLE
+
+
+class UnknownEvent(AIGestionError):
+    """The log holds an event type or schema version this program does not know: the line stops."""
+
+    code = "unknown-event"
+
+
+class Corrupt(AIGestionError):
+    """Stored bytes are not what they must be (tag mismatch, hash mismatch, a hole in the log)."""
+
+    code = "corrupt"
+
+
+class Misconfigured(AIGestionError):
+    """The program cannot start like this; the message says what to do."""
+
+    code = "misconfigured"
+    category = Category.INVALID
+
+
+class SequenceMismatch(AIGestionError):
+    """The broker's stream does not end where the relay thought; ask it again (law 3)."""
+
+    code = "sequence-mismatch"
+
+
+class LogEpochMismatch(AIGestionError):
+    """The broker is ahead of the log: a restore or a fail-over. Nothing is published until a person decides."""
+
+    code = "log-epoch-mismatch"

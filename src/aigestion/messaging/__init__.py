@@ -1,0 +1,1 @@
+"""From the log to the broker, and from the broker to readers."""

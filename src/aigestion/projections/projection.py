@@ -1,0 +1,24 @@
+"""A projection: a name, a version, the types it reads, and `project(event) -> changes` (law 5)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aigestion.events.event import Event
+from aigestion.events.recorded import Recorded
+from aigestion.readstores.port import Change
+
+StoreName = Literal["postgres", "clickhouse", "qdrant"]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One read model. A change of its shape is a new version, never an ALTER."""
+
+    name: str
+    version: int
+    store: StoreName
+    collections: tuple[str, ...]
+    reads: tuple[type[Event], ...] | None
+    """The event types it reads; None for all. Others only move its checkpoint."""
+    project: Callable[[Recorded[Any]], Sequence[Change]]

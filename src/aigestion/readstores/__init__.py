@@ -1,0 +1,1 @@
+"""How changes are applied to the engines that hold read models."""

@@ -1,0 +1,78 @@
+"""The port of a read store: the effect and its checkpoint are written together (law 4)."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+
+class Put(msgspec.Struct, frozen=True):
+    """Set these fields of the row with this key in this collection; other fields keep their values."""
+
+    collection: str
+    key: str
+    fields: Mapping[str, Any]
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """Remove the row with this key, if it is there."""
+
+    collection: str
+    key: str
+
+
+class DeleteWhere(msgspec.Struct, frozen=True):
+    """Remove every row of a collection whose field has this value."""
+
+    collection: str
+    field: str
+    value: Any
+
+
+Change: TypeAlias = Put | Delete | DeleteWhere
+
+
+class View(msgspec.Struct, frozen=True):
+    """One physical read model: a Postgres schema, a ClickHouse database, a Qdrant shard."""
+
+    projection: str
+    version: int
+    generation: int
+    """Counts rebuilds: the new one is filled beside the old one."""
+
+    @property
+    def name(self) -> str:
+        """`conversations_v1_g1`: a valid identifier in every store."""
+        return f"{self.projection}_v{self.version}_g{self.generation}"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row of a view, as the projection put it: what `verify` compares with a fold of the log."""
+
+    collection: str
+    key: str
+    fields: Mapping[str, Any]
+
+
+class ReadStore(Protocol):
+    """Holds views; knows nothing of events."""
+
+    async def prepare(self, view: View) -> None:
+        """Make the view's tables if they are not there. Idempotent."""
+        ...
+
+    async def checkpoint(self, view: View) -> int | None:
+        """The position the view reflects; None if there is no such view."""
+        ...
+
+    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
+        """Apply in order, and move the checkpoint to `position`; again is the same as once."""
+        ...
+
+    def rows(self, view: View) -> AsyncIterator[Row]:
+        """Every row, in any order."""
+        ...
+
+    async def drop(self, view: View) -> None:
+        """Remove the view and its checkpoint. Idempotent."""
+        ...

@@ -1,0 +1,33 @@
+"""Fixtures every level of tests may use: real engines, started once a session and only when asked for."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+import uuid_utils
+
+from tests.support.engines import nats_server, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres_admin_url() -> Iterator[str]:
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+async def database_url(postgres_admin_url: str) -> AsyncIterator[str]:
+    """The superuser's DSN of a fresh, empty database."""
+    name = f"t_{uuid_utils.uuid4().hex}"
+    admin = await asyncpg.connect(postgres_admin_url)
+    await admin.execute(f'CREATE DATABASE "{name}"')
+    yield postgres_admin_url.rsplit("/", 1)[0] + f"/{name}"
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin.close()
+
+
+@pytest.fixture
+def nats_url() -> Iterator[str]:
+    """A broker of its own: streams have fixed names."""
+    with nats_server() as url:
+        yield url
