@@ -108,7 +108,7 @@ class Settings(BaseSettings):
 
 
 _FILE_VARIABLE = "AIGESTION_SETTINGS_FILE"
-_NOT_SETTINGS = {_FILE_VARIABLE, "AIGESTION_DATA_DIR"}
+_NOT_SETTINGS = {_FILE_VARIABLE}
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -135,21 +135,13 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _unknown_variables() -> list[str]:
     """Variables with our prefix that set nothing: a typing error must not pass in silence."""
-    groups = Settings.model_fields
-    unknown = []
-    for name in os.environ:
-        if not name.startswith("AIGESTION_") or name in _NOT_SETTINGS:
-            continue
-        group, _, rest = name.removeprefix("AIGESTION_").lower().partition("__")
-        if group not in groups:
-            unknown.append(name)
-        elif (
-            not rest
-            and isinstance(groups[group].annotation, type)
-            and issubclass(groups[group].annotation, BaseModel)
-        ):
-            continue  # a whole group as JSON; pydantic-settings judges it
-    return sorted(unknown)
+    names = (name for name in os.environ if name.startswith("AIGESTION_"))
+    return sorted(name for name in names if name not in _NOT_SETTINGS and _group(name) is None)
+
+
+def _group(variable: str) -> str | None:
+    group = variable.removeprefix("AIGESTION_").lower().partition("__")[0]
+    return group if group in Settings.model_fields else None
 
 
 def _sentence(faults: list[str]) -> str:

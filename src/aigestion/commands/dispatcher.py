@@ -17,7 +17,6 @@ from aigestion.kernel.decider import UseCase
 from aigestion.kernel.errors import (
     AIGestionError,
     AppendConditionFailed,
-    Category,
     IdempotencyKeyReused,
     TooMuchContention,
 )
@@ -85,14 +84,12 @@ class Dispatcher:
         if not folded.loaded:
             folded = await self._catch_up(use_case, boundary, folded)
         for _ in range(ATTEMPTS_MAX):
+            refused: AIGestionError | None = None
+            events: Sequence[Event] = ()
             try:
                 events = use_case.decide(command, folded.state)
             except AIGestionError as refusal:
-                if refusal.category is Category.INTERNAL:
-                    raise
-                events, refused = (), refusal
-            else:
-                refused = None
+                refused = refusal
             if not events:
                 # A remembered state may be old: nobody is turned away before the news is read.
                 news = await self._catch_up(use_case, boundary, folded)
