@@ -1,0 +1,49 @@
+# Two commands matter: `make up` talks to an agent, `make test` proves it. Both bootstrap what they need.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest Python >= 3.11 that really runs (a version manager's shim may be there and not work).
+PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+STAMP := $(VENV)/.installed
+
+.PHONY: up test check format lock reference wheel bench clean
+
+up: $(STAMP)
+	$(BIN)/aigestion up
+
+test: $(STAMP)
+	$(BIN)/pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check src tests bench examples
+	$(BIN)/ruff check src tests bench examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m aigestion.reference --check
+	sh deploy/try_wheel.sh $(BIN)/python
+
+format: $(STAMP)
+	$(BIN)/ruff format src tests bench examples
+	$(BIN)/ruff check --fix src tests bench examples
+
+reference: $(STAMP)
+	$(BIN)/python -m aigestion.reference --write
+
+lock: $(STAMP)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra embedded --extra eventsourcing --group dev pyproject.toml -o requirements.lock
+
+bench: $(STAMP)
+	$(BIN)/python -m bench.append
+	$(BIN)/python -m bench.http
+
+clean:
+	rm -rf $(VENV) dist build
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "AIGestion needs Python 3.11 or newer on the PATH."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Builds the wheel and tries it in an empty environment, as a user who never saw this repository would.
+set -eu
+python=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$python" -m build --no-isolation --wheel --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
+"$python" -m venv "$work/venv"
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$work"/dist/*.whl
+cd "$work"
+exec "$python" - "$work" <<'PY'
+"""Start the installed program, ask it one question, stop it."""
+import os, signal, subprocess, sys, time
+from pathlib import Path
+
+work = Path(sys.argv[1])
+aigestion = work / "venv/bin/aigestion"
+up = subprocess.Popen([aigestion, "up", "--port", "0", "--data-dir", work / "data"], cwd=work)
+try:
+    deadline = time.monotonic() + 120
+    while not (work / "data/connect.json").exists():
+        assert up.poll() is None, "aigestion up ended early"
+        assert time.monotonic() < deadline, "aigestion up did not get ready"
+        time.sleep(0.2)
+    answer = subprocess.run(
+        [aigestion, "ask", "--data-dir", work / "data", "what is a dense position?"],
+        cwd=work, capture_output=True, text=True, timeout=120, check=True,
+    ).stdout
+    assert "dense" in answer.lower() and "[1]" in answer, answer
+finally:
+    up.send_signal(signal.SIGTERM)
+    code = up.wait(20)
+assert code == 0, f"aigestion up exited with {code}"
+print("the wheel works in an empty environment")
+PY
