@@ -1,0 +1,59 @@
+"""The read model `documents`, asked: list, one document."""
+
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from aigestion.projections.progress import Progress
+from aigestion.queries.answer import Answer, Page
+
+
+class DocumentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list of documents."""
+
+    document_id: UUID
+    title: str
+    media_type: str
+    source: str | None
+    bytes: int
+    """Length of its text in UTF-8."""
+    passages: int
+    added_at: datetime
+    position: int
+    """Of the event that added its present text; the list is ordered by it, newest first."""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A document with the passages its text was cut into."""
+
+    document_id: UUID
+    title: str
+    media_type: str
+    source: str | None
+    bytes: int
+    added_at: datetime
+    position: int
+    passages: list[str]
+    """In order: a citation's `passage` is an index into it."""
+
+
+class DocumentQueries:
+    """Documents of one tenant; another tenant's do not exist."""
+
+    def __init__(self, pool: asyncpg.Pool, progress: Progress) -> None:
+        self._pool = pool
+        self._progress = progress
+
+    async def page(
+        self, tenant: str, *, limit: int, cursor: str | None = None, min_position: int = 0
+    ) -> Answer[Page[DocumentSummary]]:
+        """The newest documents first. `InvalidInput` for a bad limit or cursor."""
+        raise NotImplementedError
+
+    async def document(
+        self, tenant: str, document_id: UUID, *, min_position: int = 0
+    ) -> Answer[Document]:
+        """One document. `NotFound` if the tenant has none of that id."""
+        raise NotImplementedError
