@@ -1,0 +1,15 @@
+"""One running program for the tests that only look at it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.program import Program
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    running = Program(tmp_path_factory.mktemp("spine") / "data")
+    running.start()
+    yield running
+    running.stop()

@@ -1,0 +1,139 @@
+"""The whole story on one running program: ask, hear, search, count, fold, verify."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import asyncpg
+import nats
+
+from tests.support.program import Program
+
+CANARY = "xylophonquartz"
+
+
+def wait_for(condition: Any, seconds: float = 20) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return found
+
+
+def start_conversation(program: Program, text: str) -> tuple[str, int]:
+    status, started = program.http("POST", "/v1/conversations", {"title": "A test"})
+    assert status == 201
+    conversation = started["conversation_id"]
+    status, posted = program.http(
+        "POST",
+        f"/v1/conversations/{conversation}/interactions",
+        {"type": "user.chat", "payload": {"text": text}},
+    )
+    assert status == 202
+    return conversation, posted["position"]
+
+
+def test_ask_answers_from_the_documents_with_sources(program: Program) -> None:
+    asked = program.cli("ask", "what is a dense position?")
+
+    assert asked.returncode == 0, asked.stderr
+    assert "[1]" in asked.stdout
+    assert "without holes" in asked.stdout
+    assert "Architecture" in asked.stdout
+
+
+def test_a_subscriber_sees_the_event_with_cloudevents_headers(program: Program) -> None:
+    doors = program.connect()
+
+    async def listen() -> Any:
+        broker = await nats.connect(
+            doors["nats_url"], user=doors["nats_user"], password=doors["nats_password"]
+        )
+        subscription = await broker.subscribe("events.demo.user.*")
+        await broker.flush()
+        _, position = await asyncio.to_thread(start_conversation, program, "Can you hear me?")
+        while True:
+            message = await subscription.next_msg(timeout=10)
+            if message.headers["ce-position"] == str(position):
+                await broker.close()
+                return message
+
+    message = asyncio.run(listen())
+
+    assert message.subject == "events.demo.user.chat"
+    assert message.headers["ce-specversion"] == "1.0"
+    assert message.headers["ce-type"] == "user.chat"
+    assert json.loads(message.data)["text"] == "Can you hear me?"
+
+
+def test_what_was_said_is_found_counted_and_folded(program: Program) -> None:
+    conversation, position = start_conversation(program, f"Tell me about the {CANARY} please")
+
+    status, found = program.http("GET", f"/v1/search?q={CANARY}&min_position={position}")
+    assert status == 200
+    assert f"<mark>{CANARY}</mark>" in found["items"][0]["highlight"]
+
+    status, usage = program.http(
+        "GET",
+        "/v1/analytics/usage?from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&by=day"
+        f"&min_position={position}",
+    )
+    assert status == 200
+    assert sum(point["messages"] for point in usage["items"]) >= 1
+
+    folded = program.cli("replay", conversation)
+    assert folded.returncode == 0, folded.stderr
+    assert CANARY in folded.stdout
+
+
+def test_the_log_holds_none_of_a_messages_words(program: Program) -> None:
+    start_conversation(program, f"My secret is {CANARY}")
+    doors = program.connect()
+
+    async def dump() -> bytes:
+        connection = await asyncpg.connect(doors["postgres_dsn"])
+        rows = [
+            repr(tuple(row)).encode() + b"".join(v for v in row if isinstance(v, bytes))
+            for table in ("log.events", "log.tags", "log.blobs")
+            for row in await connection.fetch(f"SELECT * FROM {table}")
+        ]
+        await connection.close()
+        return b"".join(rows)
+
+    stored = asyncio.run(dump())
+
+    assert b"user.chat" in stored
+    assert CANARY.encode() not in stored
+
+
+def test_the_log_cannot_be_changed_through_the_door_scripts_get(program: Program) -> None:
+    doors = program.connect()
+
+    async def tamper() -> str:
+        connection = await asyncpg.connect(doors["postgres_dsn"])
+        try:
+            await connection.execute("UPDATE log.events SET data = '\\x00'")
+        except asyncpg.InsufficientPrivilegeError as error:
+            return str(error)
+        finally:
+            await connection.close()
+        return "changed"
+
+    assert "permission denied" in asyncio.run(tamper())
+
+
+def test_the_answer_arrives_and_the_audit_is_clean(program: Program) -> None:
+    conversation, position = start_conversation(program, "How does the relay work?")
+
+    def reply() -> Any:
+        _, transcript = program.http(
+            "GET", f"/v1/conversations/{conversation}?min_position={position}"
+        )
+        return [m for m in transcript["messages"] if m["role"] == "assistant"]
+
+    (answer,) = wait_for(reply)
+    verified = program.cli("audit", "verify")
+
+    assert answer["citations"]
+    assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -1,0 +1,137 @@
+"""The program as a user runs it: `aigestion …` in processes of its own, on a data dir of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+AIGESTION = Path(sys.executable).parent / "aigestion"
+READY_SECONDS_MAX = 60
+
+
+class Program:
+    """One data dir, and the `aigestion up` that may be running on it."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.data_dir = data_dir
+        self._environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("AIGESTION_")},
+            **environment,
+            "NO_COLOR": "1",
+        }
+        self._up: subprocess.Popen[bytes] | None = None
+
+    def start(self, *arguments: str) -> float:
+        """Start and wait until it is ready; returns the seconds that took."""
+        begun = time.monotonic()
+        log = (self.data_dir.parent / f"{self.data_dir.name}.up.log").open("ab")
+        self._up = subprocess.Popen(
+            [AIGESTION, "up", "--data-dir", self.data_dir, "--port", "0", *arguments],
+            env=self._environment,
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+        while not self._is_ready():
+            assert self._up.poll() is None, self.output()
+            assert time.monotonic() - begun < READY_SECONDS_MAX, self.output()
+            time.sleep(0.05)
+        return time.monotonic() - begun
+
+    def stop(self) -> tuple[int, float]:
+        """SIGTERM; returns exit code and seconds."""
+        assert self._up is not None
+        begun = time.monotonic()
+        self._up.send_signal(signal.SIGTERM)
+        code = self._up.wait(30)
+        self._up = None
+        return code, time.monotonic() - begun
+
+    def pull_the_plug(self) -> None:
+        """kill -9 of the program and of every engine it runs, at once."""
+        assert self._up is not None
+        for pid in (*_descendants(self._up.pid), self._up.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._up.wait()
+        self._up = None
+
+    def engine_pids(self) -> list[int]:
+        """Direct children: the supervised engines."""
+        assert self._up is not None
+        return _children(self._up.pid)
+
+    @property
+    def running(self) -> bool:
+        return self._up is not None and self._up.poll() is None
+
+    def connect(self) -> dict[str, Any]:
+        """The doors, as scripts find them."""
+        doors: dict[str, Any] = json.loads((self.data_dir / "connect.json").read_text())
+        return doors
+
+    def cli(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run another command beside it."""
+        return subprocess.run(
+            [AIGESTION, *arguments, "--data-dir", self.data_dir],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def http(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """One request with the demo key; returns status and decoded JSON."""
+        doors = self.connect()
+        request = urllib.request.Request(
+            doors["http_url"] + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {doors['api_key']}",
+                "Content-Type": "application/json",
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+
+    def output(self) -> str:
+        return (self.data_dir.parent / f"{self.data_dir.name}.up.log").read_text()[-4000:]
+
+    def _is_ready(self) -> bool:
+        try:
+            doors = self.connect()
+            assert self._up is not None
+            if doors["pid"] != self._up.pid:
+                return False
+            with urllib.request.urlopen(doors["http_url"] + "/health/ready", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (OSError, ValueError):
+            return False
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for child in _children(pid):
+        found += [*_descendants(child), child]
+    return found
