@@ -1,0 +1,1 @@
+"""The HTTP door: parse, dispatch or query, answer."""
