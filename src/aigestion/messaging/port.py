@@ -1,7 +1,9 @@
 """The broker as the relay and the readers see it; its sequence is the log's position (law 3)."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -19,8 +21,24 @@ class Message(msgspec.Struct, frozen=True):
 class Broker(Protocol):
     """A stream whose sequence numbers are the log's positions."""
 
-    async def last_sequence(self) -> int:
-        """The broker's own last sequence: the relay's only cursor."""
+    @property
+    def retention(self) -> timedelta:
+        """How long the stream keeps a message."""
+        ...
+
+    async def last_sequence(self) -> int | None:
+        """The broker's own last sequence: the relay's only cursor. None if there is no stream.
+
+        Raises `Misconfigured` if the stream could lose or reorder events, `Unavailable`.
+        """
+        ...
+
+    async def create(self, first_sequence: int) -> None:
+        """Make the stream; its first message will have this sequence."""
+        ...
+
+    async def event_id_at(self, sequence: int) -> UUID | None:
+        """The id of the event with this sequence; None if the stream does not hold it any more."""
         ...
 
     async def publish(self, batch: Sequence[Message]) -> None:
@@ -31,7 +49,30 @@ class Broker(Protocol):
         ...
 
     def messages(self, after: int) -> AsyncIterator[list[Message]]:
-        """Messages later than `after` in order, as they come. An empty list says: quiet for a while."""
+        """Messages later than `after` in order, as they come. An empty list says: quiet for a while.
+
+        Survives outages of the broker, which look like quiet. Messages the broker has lost or
+        dropped are missing: a reader compares positions.
+        """
+        ...
+
+
+class Tenure(Protocol):
+    """One stretch of leadership."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is over; it never comes back."""
+        ...
+
+    async def until_lost(self) -> None: ...
+
+
+class Leadership(Protocol):
+    """At most one process leads at a time; the others wait to take over."""
+
+    def held(self) -> AbstractAsyncContextManager[Tenure]:
+        """Wait until this process leads; leaving the block gives leadership up."""
         ...
 
 
@@ -47,3 +88,14 @@ class LiveChannel(Protocol):
     """Where the pieces of a reply go while it is written; nobody keeps them (law 12)."""
 
     async def publish(self, tenant: str, delta: Delta) -> None: ...
+
+
+class Wake(msgspec.Struct, frozen=True):
+    """Something was recorded: read the log. Says nothing about what."""
+
+    position: int | None
+    """Up to where; None if events and deltas may have been missed: a reply that is being written
+    now has a hole, so wait for the recorded one."""
+
+
+LiveItem: TypeAlias = Delta | Wake

@@ -1,0 +1,176 @@
+"""The broker: a JetStream stream whose sequence is the log's position (law 3)."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+from urllib.parse import unquote
+from uuid import UUID
+
+import nats.errors
+from nats.aio.client import Client
+from nats.js import api
+from nats.js import errors as js_errors
+
+from aigestion.kernel.errors import (
+    LogEpochMismatch,
+    Misconfigured,
+    SequenceMismatch,
+    Unavailable,
+)
+from aigestion.kernel.ids import new_id
+from aigestion.messaging.ordered_consumer import ordered_messages
+from aigestion.messaging.port import Message
+from aigestion.messaging.subjects import EVENT_SUBJECTS, STREAM
+
+RETENTION = timedelta(days=7)
+REQUEST_TIMEOUT_SECONDS = 5.0
+WRONG_LAST_SEQUENCE = 10071
+"""The server's error code for a message that does not follow the stream's last one."""
+
+_NOT_REACHED = (nats.errors.Error, js_errors.Error, OSError, TimeoutError)
+
+
+class JetStreamBroker:
+    """Law 3's stream on a NATS server from 2.12.
+
+    The connection must have been made with `max_reconnect_attempts=-1`: it is expected to come back.
+    """
+
+    def __init__(
+        self, connection: Client, *, retention: timedelta = RETENTION, replicas: int = 1
+    ) -> None:
+        self.retention = retention
+        self._nats = connection
+        self._js = connection.jetstream(timeout=REQUEST_TIMEOUT_SECONDS)
+        self._replicas = replicas
+
+    async def last_sequence(self) -> int | None:
+        try:
+            info = await self._js.stream_info(STREAM)
+        except js_errors.NotFoundError:
+            return None
+        except _NOT_REACHED as error:
+            raise _unavailable(error) from error
+        _refuse_drift(info.config, self._settings())
+        return info.state.last_seq
+
+    async def create(self, first_sequence: int) -> None:
+        config = api.StreamConfig(name=STREAM, first_seq=first_sequence, **self._settings())
+        try:
+            await self._js.add_stream(config)
+        except js_errors.BadRequestError as error:
+            raise Misconfigured(f"the broker refuses the stream {STREAM}: {error}") from error
+        except _NOT_REACHED as error:
+            raise _unavailable(error) from error
+
+    async def event_id_at(self, sequence: int) -> UUID | None:
+        try:
+            message = await self._js.get_msg(STREAM, seq=sequence)
+        except js_errors.NotFoundError:
+            return None
+        except _NOT_REACHED as error:
+            raise _unavailable(error) from error
+        stated = (message.headers or {}).get("ce-id")
+        return UUID(unquote(stated)) if stated else None
+
+    async def publish(self, batch: Sequence[Message]) -> None:
+        if not self._nats.is_connected:
+            # The client would keep the batch and send it who knows when.
+            raise Unavailable("the broker is not connected", engine="nats")
+        *others, final = [
+            (message, {**message.headers, **extra})
+            for message, extra in zip(batch, _batch_headers(batch), strict=True)
+        ]
+        try:
+            for message, headers in others:
+                await self._nats.publish(message.subject, message.data, headers=headers)
+            message, headers = final
+            reply = await self._nats.request(
+                message.subject, message.data, timeout=REQUEST_TIMEOUT_SECONDS, headers=headers
+            )
+        except _NOT_REACHED as error:
+            raise _unavailable(error) from error
+        _judge(json.loads(reply.data), batch)
+
+    def messages(self, after: int) -> AsyncIterator[list[Message]]:
+        return ordered_messages(self._nats, after)
+
+    def _settings(self) -> dict[str, Any]:
+        """What the stream must be; anything else may lose, reorder or double events."""
+        return {
+            "subjects": [EVENT_SUBJECTS],
+            "storage": api.StorageType.FILE,
+            "retention": api.RetentionPolicy.LIMITS,
+            "discard": api.DiscardPolicy.NEW,
+            "max_age": self.retention.total_seconds(),
+            "max_msgs": -1,
+            "max_bytes": -1,
+            "max_msgs_per_subject": -1,
+            "num_replicas": self._replicas,
+            "deny_delete": True,
+            "deny_purge": True,
+            "allow_atomic": True,
+            "allow_rollup_hdrs": False,
+            "allow_msg_ttl": False,
+            "allow_msg_schedules": False,
+            "allow_msg_counter": False,
+            "sealed": False,
+            "no_ack": False,
+            "mirror": None,
+            "sources": None,
+            "subject_transform": None,
+            "persist_mode": None,
+        }
+
+
+def _batch_headers(batch: Sequence[Message]) -> list[dict[str, str]]:
+    """The headers that make a batch atomic and bind it to the stream's end.
+
+    A single message needs no batch, and a batch costs the server milliseconds.
+    """
+    expected = {
+        "Nats-Expected-Stream": STREAM,
+        "Nats-Expected-Last-Sequence": str(batch[0].position - 1),
+    }
+    if len(batch) == 1:
+        return [expected]
+    batch_id = new_id().hex
+    headers = [
+        {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+        for number in range(1, len(batch) + 1)
+    ]
+    headers[0].update(expected)
+    headers[-1]["Nats-Batch-Commit"] = "1"
+    return headers
+
+
+def _judge(answer: dict[str, Any], batch: Sequence[Message]) -> None:
+    error = answer.get("error")
+    if error is not None:
+        if error.get("err_code") == WRONG_LAST_SEQUENCE:
+            raise SequenceMismatch(
+                f"the broker refused what follows {batch[0].position - 1}: {error['description']}"
+            )
+        raise Unavailable(f"the broker refused a batch: {error}", engine="nats")
+    if answer.get("seq") != batch[-1].position:
+        raise LogEpochMismatch(
+            f"the broker stored position {batch[-1].position} as {answer.get('seq')}: the stream "
+            f"{STREAM} does not follow the log any more; delete it and it will be made anew"
+        )
+
+
+def _refuse_drift(config: api.StreamConfig, settings: dict[str, Any]) -> None:
+    # The server leaves out what is off.
+    for name, wanted in settings.items():
+        found = getattr(config, name)
+        if found != wanted and (found or wanted):
+            raise Misconfigured(
+                f"the stream {STREAM} has {name} = {found}; it must be {wanted}: "
+                f"change it with `nats stream edit`, or delete the stream and it will be made anew"
+            )
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    said = str(error) or type(error).__name__
+    return Unavailable(f"the broker does not answer: {said}", engine="nats")
