@@ -1,6 +1,6 @@
 """The port of a chat model: one request in, a stream of events out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import UUID
 
@@ -62,21 +62,27 @@ class Failed(msgspec.Struct, frozen=True):
 
     reason: FailureReason
     message: str
+    """What happened, without any text of the user's or of the provider's: it is recorded in clear."""
     retryable: bool
+    retry_after_seconds: float | None = None
+    """How long the provider asks to be left alone, if it says so."""
 
 
 StreamEvent: TypeAlias = TextDelta | Done | Failed
 
 
 class ChatModel(Protocol):
-    """A model of one provider. Never raises for what a provider does: it yields `Failed`."""
+    """A model of one provider. Never raises for what a provider does: it yields `Failed`.
+
+    It makes one attempt: whether to ask again is the caller's decision.
+    """
 
     provider: str
     model: str
     parameters: dict[str, Any]
     """Sampling parameters and limits, as they are recorded with the request."""
 
-    def stream(self, request: ChatRequest) -> AsyncIterator[StreamEvent]: ...
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]: ...
 
 
 class Embedder(Protocol):
