@@ -107,6 +107,12 @@ class ViewBehind(AIGestionError):
     category = Category.UNAVAILABLE
 
 
+class CheckpointMoved(AIGestionError):
+    """A view is not where its writer left it; read its checkpoint again (law 4)."""
+
+    code = "checkpoint-moved"
+
+
 class UnknownEvent(AIGestionError):
     """The log holds an event type or schema version this program does not know: the line stops."""
 

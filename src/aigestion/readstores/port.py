@@ -47,7 +47,10 @@ class View(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One row of a view, as the projection put it: what `verify` compares with a fold of the log."""
+    """One row of a view, as the projection put it: what `verify` compares with a fold of the log.
+
+    Fields that are None are left out: put as None and never put are the same.
+    """
 
     collection: str
     key: str
