@@ -1,0 +1,158 @@
+"""Log, blob store and key table in PostgreSQL."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from aigestion.eventstore import sql
+from aigestion.eventstore.append_group import query_rows
+from aigestion.eventstore.appender import RETRY_AFTER_SECONDS, Appender
+from aigestion.eventstore.keyring import WrappedKey
+from aigestion.eventstore.offer import check_offer
+from aigestion.eventstore.port import NewEvent, SequencedEvent
+from aigestion.kernel.errors import Corrupt, Unavailable
+from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
+
+_READ_ALL = sql.statement("read_all")
+_READ_MATCHING = sql.statement("read_matching")
+_HEAD = "SELECT position FROM log.head"
+_PUT_BLOB = "INSERT INTO log.blobs (hash, content) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_GET_BLOB = "SELECT content FROM log.blobs WHERE hash = $1"
+_CREATE_KEY = sql.statement("create_key")
+_FIND_KEY = "SELECT key_id, wrapped FROM keys.data_keys WHERE tenant = $1 AND subject = $2"
+_DESTROY_KEY = sql.statement("destroy_key")
+
+
+class PostgresEventStore:
+    """An `EventStore` that appends in groups over a connection of its own and reads over the pool."""
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        """`url` is the runtime role's, direct to Postgres: the appender keeps one session on it."""
+        self.on_append: list[Callable[[int], None]] = []
+        """Called with the new head after each commit of this process; must not block or raise."""
+        self._pool = pool
+        self._appender = Appender(url, self.on_append)
+
+    async def start(self) -> None:
+        """Connect the appender; raises what asyncpg raises."""
+        await self._appender.start()
+
+    async def close(self) -> None:
+        """Commit what waits and disconnect the appender. The pool stays its owner's."""
+        await self._appender.close()
+
+    async def append(self, events: Sequence[NewEvent], *conditions: AppendCondition) -> int:
+        """As the port says; `InvalidInput` for an event id the log already has."""
+        check_offer(events, conditions)
+        return await self._appender.append(events, conditions)
+
+    async def read(
+        self, query: Query = EVERYTHING, *, after: int = 0, limit: int | None = None
+    ) -> list[SequencedEvent]:
+        """As the port says."""
+        async with _reaching_postgres():
+            if query.items:
+                items = query_rows(query)
+                rows = await self._pool.fetch(_READ_MATCHING, items, after, limit)
+            else:
+                rows = await self._pool.fetch(_READ_ALL, after, limit)
+        return [_sequenced(row) for row in rows]
+
+    async def head(self) -> int:
+        """As the port says."""
+        async with _reaching_postgres():
+            return int(await self._pool.fetchval(_HEAD))
+
+
+class PostgresBlobStore:
+    """A `BlobStore` in the table `log.blobs`, which checks every hash itself."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def put(self, content: bytes) -> str:
+        """As the port says."""
+        digest = hashlib.sha256(content).digest()
+        async with _reaching_postgres():
+            await self._pool.execute(_PUT_BLOB, digest, content)
+        return digest.hex()
+
+    async def get(self, content_hash: str) -> bytes:
+        """As the port says."""
+        async with _reaching_postgres():
+            content = await self._pool.fetchval(_GET_BLOB, bytes.fromhex(content_hash))
+        if content is None:
+            raise Corrupt(f"The blob {content_hash} is missing.")
+        if hashlib.sha256(content).hexdigest() != content_hash:
+            raise Corrupt(f"The blob {content_hash} does not match its hash.")
+        return bytes(content)
+
+
+class PostgresKeyTable:
+    """A `KeyTable` in the table `keys.data_keys`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def create(self, tenant: str, subject: str, key: WrappedKey) -> WrappedKey:
+        """As the port says."""
+        async with _reaching_postgres():
+            row = await self._pool.fetchrow(_CREATE_KEY, tenant, subject, key.key_id, key.wrapped)
+        if row is not None:
+            return key
+        standing = await self.find(tenant, subject)
+        assert standing is not None  # rows of this table are never deleted
+        return standing
+
+    async def find(self, tenant: str, subject: str) -> WrappedKey | None:
+        """As the port says."""
+        async with _reaching_postgres():
+            row = await self._pool.fetchrow(_FIND_KEY, tenant, subject)
+        return None if row is None else WrappedKey(row["key_id"], row["wrapped"])
+
+    async def destroy(self, tenant: str, subject: str) -> None:
+        """As the port says."""
+        async with _reaching_postgres():
+            await self._pool.execute(_DESTROY_KEY, tenant, subject)
+
+
+def _sequenced(row: Any) -> SequencedEvent:
+    return SequencedEvent(
+        position=row["position"],
+        recorded_at=row["recorded_at"],
+        event=NewEvent(
+            id=row["id"],
+            type=row["type"],
+            schema_version=row["schema_version"],
+            tags=tuple(row["tags"]),
+            tenant=row["tenant"],
+            actor=row["actor"],
+            correlation_id=row["correlation_id"],
+            causation_id=row["causation_id"],
+            occurred_at=row["occurred_at"],
+            data=row["data"],
+        ),
+    )
+
+
+@asynccontextmanager
+async def _reaching_postgres() -> AsyncIterator[None]:
+    """Says `Unavailable` for what is not the caller's fault."""
+    try:
+        yield
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.InterfaceError,
+    ) as error:
+        raise Unavailable(
+            f"The log's database does not answer: {error}",
+            engine="postgres",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        ) from error
