@@ -90,6 +90,11 @@ def checked_limit(limit: int, limit_max: int = PAGE_ITEMS_MAX) -> int:
     return limit
 
 
+def is_text(value: str) -> bool:
+    """Whether every engine can take it: no NUL, no lone surrogates."""
+    return "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
 def invalid(field: str, message: str) -> InvalidInput:
     """The error that names one bad field."""
     return InvalidInput(f"{field} {message}.", errors=[{"field": field, "message": message}])

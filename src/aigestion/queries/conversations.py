@@ -8,8 +8,11 @@ import asyncpg
 import msgspec
 
 from aigestion.events.conversation import Citation
+from aigestion.kernel.errors import NotFound
 from aigestion.projections.progress import Progress
-from aigestion.queries.answer import Answer, Page
+from aigestion.queries.answer import BIGINT_MAX, Answer, Cursors, Page, Position, checked_limit
+from aigestion.queries.statements import fetch
+from aigestion.readstores.port import View
 
 TRANSCRIPT_MESSAGES_MAX = 2_000
 
@@ -82,13 +85,29 @@ class ConversationQueries:
         self, tenant: str, *, limit: int, cursor: str | None = None, min_position: int = 0
     ) -> Answer[Page[ConversationSummary]]:
         """The newest conversations first. `InvalidInput` for a bad limit or cursor."""
-        raise NotImplementedError
+        checked_limit(limit)
+        cursors = Cursors(_Before, ("conversations", tenant))
+        key = cursors.decode(cursor)
+        view, position = await self._progress.at_least("conversations", min_position)
+        before = key.position if key else None
+        rows = await fetch(self._pool, "conversations_page", view, tenant, before, limit + 1)
+        found = [msgspec.convert(dict(row), ConversationSummary) for row in rows]
+        return Answer(position, cursors.page(found, limit, lambda last: _Before(last.position)))
 
     async def transcript(
         self, tenant: str, conversation_id: UUID, *, min_position: int = 0
     ) -> Answer[Transcript]:
         """A conversation and what was said in it. `NotFound` if the tenant has none of that id."""
-        raise NotImplementedError
+        view, position = await self._progress.at_least("conversations", min_position)
+        found = await fetch(self._pool, "conversation", view, tenant, str(conversation_id))
+        if not found:
+            raise NotFound("There is no such conversation.")
+        messages = await self._last(
+            view, tenant, conversation_id, BIGINT_MAX, TRANSCRIPT_MESSAGES_MAX
+        )
+        earlier = max(0, found[0]["messages"] - len(messages))
+        fields = {**found[0], "messages": messages, "earlier_messages": earlier}
+        return Answer(position, msgspec.convert(fields, Transcript))
 
     async def turns(
         self,
@@ -100,4 +119,28 @@ class ConversationQueries:
         min_position: int = 0,
     ) -> Answer[list[Message]]:
         """The last `limit` messages before a position, oldest first; none for an unknown id."""
-        raise NotImplementedError
+        checked_limit(limit)
+        view, position = await self._progress.at_least("conversations", min_position)
+        return Answer(position, await self._last(view, tenant, conversation_id, before, limit))
+
+    async def _last(
+        self, view: View, tenant: str, conversation_id: UUID, before: int, limit: int
+    ) -> list[Message]:
+        rows = await fetch(
+            self._pool, "last_messages", view, tenant, str(conversation_id), before, limit
+        )
+        return [_message(row) for row in reversed(rows)]
+
+
+class _Before(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    position: Position
+
+
+def _message(row: asyncpg.Record) -> Message:
+    properties, citations = row["properties"], row["citations"]
+    fields = {
+        **row,
+        "properties": None if properties is None else msgspec.json.decode(properties),
+        "citations": [] if citations is None else msgspec.json.decode(citations),
+    }
+    return msgspec.convert(fields, Message)

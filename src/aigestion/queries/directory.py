@@ -4,6 +4,7 @@ import asyncpg
 import msgspec
 
 from aigestion.projections.progress import Progress
+from aigestion.queries.statements import fetch
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,12 +36,23 @@ class DirectoryQueries:
 
     async def key(self, key_id: str, *, min_position: int = 0) -> KeyRecord | None:
         """The key of this id, revoked or not; None if nobody issued it."""
-        raise NotImplementedError
+        view, _ = await self._progress.at_least("directory", min_position)
+        rows = await fetch(self._pool, "key", view, key_id)
+        return msgspec.convert(dict(rows[0]), KeyRecord) if rows else None
 
     async def agent(self, tenant: str, name: str, *, min_position: int = 0) -> AgentRecord | None:
         """One agent; None if the tenant has none of that name."""
-        raise NotImplementedError
+        agents = await self._agents(tenant, name, min_position)
+        return agents[0] if agents else None
 
     async def agents(self, tenant: str, *, min_position: int = 0) -> list[AgentRecord]:
         """A tenant's agents by name."""
-        raise NotImplementedError
+        return await self._agents(tenant, None, min_position)
+
+    async def _agents(self, tenant: str, name: str | None, min_position: int) -> list[AgentRecord]:
+        view, _ = await self._progress.at_least("directory", min_position)
+        rows = await fetch(self._pool, "agents", view, tenant, name)
+        return [
+            msgspec.convert({**row, "hears": msgspec.json.decode(row["hears"])}, AgentRecord)
+            for row in rows
+        ]

@@ -6,8 +6,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from aigestion.kernel.errors import NotFound
 from aigestion.projections.progress import Progress
-from aigestion.queries.answer import Answer, Page
+from aigestion.queries.answer import Answer, Cursors, Page, Position, checked_limit
+from aigestion.queries.statements import fetch
 
 
 class DocumentSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,10 +52,25 @@ class DocumentQueries:
         self, tenant: str, *, limit: int, cursor: str | None = None, min_position: int = 0
     ) -> Answer[Page[DocumentSummary]]:
         """The newest documents first. `InvalidInput` for a bad limit or cursor."""
-        raise NotImplementedError
+        checked_limit(limit)
+        cursors = Cursors(_Before, ("documents", tenant))
+        key = cursors.decode(cursor)
+        view, position = await self._progress.at_least("documents", min_position)
+        before = key.position if key else None
+        rows = await fetch(self._pool, "documents_page", view, tenant, before, limit + 1)
+        found = [msgspec.convert(dict(row), DocumentSummary) for row in rows]
+        return Answer(position, cursors.page(found, limit, lambda last: _Before(last.position)))
 
     async def document(
         self, tenant: str, document_id: UUID, *, min_position: int = 0
     ) -> Answer[Document]:
         """One document. `NotFound` if the tenant has none of that id."""
-        raise NotImplementedError
+        view, position = await self._progress.at_least("documents", min_position)
+        found = await fetch(self._pool, "document", view, tenant, str(document_id))
+        if not found:
+            raise NotFound("There is no such document.")
+        return Answer(position, msgspec.convert(dict(found[0]), Document))
+
+
+class _Before(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    position: Position

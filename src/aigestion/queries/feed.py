@@ -1,13 +1,16 @@
 """The log as a feed: one tenant's events in order of position."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
-from aigestion.queries.answer import Answer
+from aigestion.kernel.query import matching
+from aigestion.queries.answer import BIGINT_MAX, Answer, checked_limit, invalid
 
 FEED_EVENTS_MAX = 1_000
+_TAG = re.compile(r"[a-z_]+:[^\s\x00-\x1f]{1,255}")
 
 
 class FeedQueries:
@@ -30,4 +33,12 @@ class FeedQueries:
         `position` is the log's head before it was read: fewer than `limit` events means there are no more
         up to it. `InvalidInput` for a bad after, tag or limit.
         """
-        raise NotImplementedError
+        checked_limit(limit, FEED_EVENTS_MAX)
+        if not 0 <= after <= BIGINT_MAX:
+            raise invalid("after", "must be a position, 0 or more")
+        if tag is not None and not _TAG.fullmatch(tag):
+            raise invalid("tag", "must be <kind>:<id>, such as conversation:<uuid>")
+        query = matching(*([tag] if tag else []), types=tuple(types)).scoped(tenant)
+        head = await self._reader.head()
+        events = await self._reader.read(query, after=after, limit=limit)
+        return Answer(head, events)

@@ -8,6 +8,8 @@ import asyncpg
 import msgspec
 
 from aigestion.projections.progress import Progress
+from aigestion.queries.answer import checked_limit
+from aigestion.queries.statements import fetch
 
 RUNS_MAX = 1_000
 
@@ -37,4 +39,7 @@ class RunQueries:
 
     async def unfinished(self, *, idle_before: datetime, limit: int) -> list[UnfinishedRun]:
         """Runs without an end, last touched before `idle_before`, the longest idle first."""
-        raise NotImplementedError
+        checked_limit(limit, RUNS_MAX)
+        view, _ = await self._progress.at_least("runs")
+        rows = await fetch(self._pool, "unfinished_runs", view, idle_before, limit)
+        return [msgspec.convert(dict(row), UnfinishedRun) for row in rows]

@@ -1,0 +1,14 @@
+"""What is kept for reading: every projection there is."""
+
+from aigestion.projections.conversations import conversations
+from aigestion.projections.directory import directory
+from aigestion.projections.documents import documents
+from aigestion.projections.projection import Projection
+from aigestion.projections.runs import runs
+
+PROJECTIONS: tuple[Projection, ...] = (
+    directory,
+    conversations,
+    documents,
+    runs,
+)

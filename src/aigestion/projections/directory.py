@@ -1,0 +1,56 @@
+"""The read model `directory`: tenants, their API keys and their agents."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aigestion.events.directory import AgentRegistered, KeyIssued, KeyRevoked, TenantCreated
+from aigestion.events.recorded import Recorded
+from aigestion.projections.projection import Projection
+from aigestion.projections.text import storable
+from aigestion.readstores.port import Change, Put
+
+
+def project(recorded: Recorded[Any]) -> Sequence[Change]:
+    """A row a tenant, a row a key (revoked or not), a row an agent."""
+    event, tenant = recorded.data, recorded.tenant
+    fields: dict[str, Any]
+    match event:
+        case TenantCreated():
+            fields = {"name": storable(event.name), "created_at": recorded.occurred_at}
+            return [_put(recorded, "tenants", tenant, fields)]
+        case KeyIssued():
+            fields = {
+                "key_id": event.key_id,
+                "secret_hash": event.secret_hash,
+                "name": storable(event.name),
+                "issued_at": recorded.occurred_at,
+                "revoked": False,
+            }
+            return [_put(recorded, "keys", f"{tenant}/{event.key_id}", fields)]
+        case KeyRevoked():
+            return [Put("keys", f"{tenant}/{event.key_id}", {"revoked": True})]
+        case AgentRegistered():
+            fields = {
+                "agent": event.agent,
+                "description": storable(event.description),
+                "hears": list(event.hears),
+            }
+            return [_put(recorded, "agents", f"{tenant}/{event.agent}", fields)]
+        case _:
+            return []
+
+
+def _put(recorded: Recorded[Any], collection: str, key: str, fields: dict[str, Any]) -> Put:
+    """Whose it is comes from the envelope: nothing a tenant writes touches another's rows (law 9)."""
+    whose = {"tenant": recorded.tenant, "position": recorded.position}
+    return Put(collection, key, whose | fields)
+
+
+directory = Projection(
+    name="directory",
+    version=1,
+    store="postgres",
+    collections=("tenants", "keys", "agents"),
+    reads=(TenantCreated, KeyIssued, KeyRevoked, AgentRegistered),
+    project=project,
+)

@@ -1,0 +1,28 @@
+-- Passages that share words with the text $2; a word counts the more, the fewer passages have it.
+WITH asked AS MATERIALIZED (
+    SELECT word, query, telling FROM {view}.words_of($2)
+),
+words AS MATERIALIZED (
+    SELECT word, query FROM asked
+    WHERE telling OR NOT EXISTS (SELECT FROM asked WHERE telling)
+    ORDER BY length(word) DESC, word
+    LIMIT $4
+),
+weighed AS MATERIALIZED (
+    SELECT words.query, ln(1 + (total.n - having_it.n + 0.5::float8) / (having_it.n + 0.5::float8)) AS weight
+    FROM words,
+         (SELECT count(*) AS n FROM {view}.passages WHERE tenant = $1) AS total,
+         LATERAL (SELECT count(*) AS n FROM {view}.passages AS p
+                  WHERE p.tenant = $1 AND p.words @@ words.query) AS having_it
+    WHERE having_it.n > 0
+),
+any_word AS MATERIALIZED (
+    SELECT string_agg('(' || query::text || ')', ' | ')::tsquery AS query FROM weighed
+)
+SELECT p.document_id, p.n, p.title, p.text, matches.score
+FROM any_word
+JOIN {view}.passages AS p ON p.tenant = $1 AND p.words @@ any_word.query,
+     LATERAL (SELECT sum(weighed.weight * ts_rank(p.words, weighed.query))::float8 AS score
+              FROM weighed) AS matches
+ORDER BY matches.score DESC, p.key
+LIMIT $3

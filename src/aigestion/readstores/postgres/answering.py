@@ -1,0 +1,28 @@
+"""What it looks like when PostgreSQL does not answer: one error for the rest of the program."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from aigestion.kernel.errors import Unavailable
+
+_SILENCE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InterfaceError,
+)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raises `Unavailable` for what a moment later may work: no connection, no time, no room."""
+    try:
+        yield
+    except _SILENCE as error:
+        raise Unavailable("PostgreSQL does not answer.", engine="postgres") from error

@@ -1,0 +1,31 @@
+-- Tenants, their API keys and their agents.
+
+CREATE TABLE IF NOT EXISTS {view}.tenants (
+    key text COLLATE "C" PRIMARY KEY,
+    tenant text,
+    name text,
+    created_at timestamptz,
+    position bigint
+);
+
+CREATE TABLE IF NOT EXISTS {view}.keys (
+    key text COLLATE "C" PRIMARY KEY,
+    tenant text,
+    key_id text,
+    secret_hash text,
+    name text,
+    issued_at timestamptz,
+    revoked boolean,
+    position bigint
+);
+CREATE INDEX IF NOT EXISTS keys_by_id ON {view}.keys (key_id);
+
+CREATE TABLE IF NOT EXISTS {view}.agents (
+    key text COLLATE "C" PRIMARY KEY,
+    tenant text,
+    agent text,
+    description text,
+    hears json,
+    position bigint
+);
+CREATE INDEX IF NOT EXISTS agents_by_tenant ON {view}.agents (tenant, agent);

@@ -1,0 +1,14 @@
+-- Which views there are, and which one of a projection serves.
+
+CREATE SCHEMA IF NOT EXISTS views;
+
+CREATE TABLE IF NOT EXISTS views.views (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    generation integer NOT NULL,
+    state text NOT NULL CHECK (state IN ('building', 'active', 'retired')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (projection, version, generation)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS views_one_active ON views.views (projection)
+    WHERE state = 'active';

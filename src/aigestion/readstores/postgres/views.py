@@ -1,0 +1,104 @@
+"""Which view of a projection serves, kept in PostgreSQL (schema `views`)."""
+
+from typing import Literal
+
+import asyncpg
+
+from aigestion.kernel.errors import NotFound
+from aigestion.readstores.port import View
+from aigestion.readstores.postgres.answering import answering
+from aigestion.readstores.postgres.store import PREPARING_LOCK, SCRIPTS
+
+State = Literal["building", "active", "retired"]
+
+_PREPARE = (SCRIPTS / "views.sql").read_text()
+
+
+class PostgresViewRegistry:
+    """At most one view of a projection is active, whoever asks and whoever switches."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._prepared = False
+
+    async def active(self, projection: str) -> View | None:
+        """The view that queries read; None before the first one is activated."""
+        await self._prepare()
+        with answering():
+            row = await self._pool.fetchrow(
+                "SELECT projection, version, generation FROM views.views"
+                " WHERE projection = $1 AND state = 'active'",
+                projection,
+            )
+        return View(*row) if row else None
+
+    async def create(self, projection: str, version: int) -> View:
+        """The next generation, in state `building`."""
+        await self._prepare()
+        with answering():
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", PREPARING_LOCK)
+                row = await connection.fetchrow(
+                    "INSERT INTO views.views (projection, version, generation, state)"
+                    " SELECT $1, $2, coalesce(max(generation), 0) + 1, 'building'"
+                    " FROM views.views WHERE projection = $1 AND version = $2"
+                    " RETURNING projection, version, generation",
+                    projection,
+                    version,
+                )
+        assert row is not None
+        return View(*row)
+
+    async def activate(self, view: View) -> None:
+        """Switch to this view at once; the former one is retired. `NotFound` for an unknown view."""
+        await self._prepare()
+        with answering():
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", PREPARING_LOCK)
+                await connection.execute(
+                    "UPDATE views.views SET state = 'retired'"
+                    " WHERE projection = $1 AND state = 'active'",
+                    view.projection,
+                )
+                done = await connection.execute(
+                    "UPDATE views.views SET state = 'active'"
+                    " WHERE projection = $1 AND version = $2 AND generation = $3",
+                    view.projection,
+                    view.version,
+                    view.generation,
+                )
+                if done != "UPDATE 1":
+                    raise NotFound(f"There is no view {view.name}.")
+
+    async def all(self) -> list[tuple[View, State]]:
+        """Every view and its state, by projection, oldest first."""
+        await self._prepare()
+        with answering():
+            rows = await self._pool.fetch(
+                "SELECT projection, version, generation, state FROM views.views"
+                " ORDER BY projection, version, generation"
+            )
+        return [(View(*row[:3]), row[3]) for row in rows]
+
+    async def forget(self, view: View) -> None:
+        """Strike the view off the list. Idempotent."""
+        await self._prepare()
+        with answering():
+            await self._pool.execute(
+                "DELETE FROM views.views"
+                " WHERE projection = $1 AND version = $2 AND generation = $3",
+                view.projection,
+                view.version,
+                view.generation,
+            )
+
+    async def _prepare(self) -> None:
+        """Make the table if it is missing: once a process, one process at a time."""
+        if self._prepared:
+            return
+        with answering():
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", PREPARING_LOCK)
+                if await connection.fetchval("SELECT to_regclass('views.views')") is None:
+                    await connection.execute(_PREPARE)
+        self._prepared = True
