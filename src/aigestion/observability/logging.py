@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Literal
+from collections.abc import MutableMapping
+from typing import Any, Literal
 
 import structlog
 from structlog.types import Processor
@@ -20,6 +21,7 @@ def configure_logging(
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _one_line,
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer()
@@ -38,3 +40,14 @@ def configure_logging(
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _one_line(
+    _logger: Any, _name: str, entry: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Nobody writes a second entry, or to the terminal, through the text of the first."""
+    entry["event"] = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in str(entry["event"])
+    )
+    return entry
