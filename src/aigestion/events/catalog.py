@@ -3,11 +3,24 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from aigestion.events import conversation, directory, knowledge, run
 from aigestion.events.event import Event
+from aigestion.events.sealed_field import SealedField, sealed_fields_of
 from aigestion.kernel.errors import UnknownEvent
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class OlderShape(msgspec.Struct, frozen=True):
+    """A shape that events of a type once had: how it is read, and the step to the next version."""
+
+    upcast: Upcaster
+    """Takes the fields as decoded JSON (ids and times are text). Pure."""
+    sealed_fields: tuple[SealedField, ...]
+    """What was sealed in it. Repeated here, because the class only knows what is sealed now."""
+
 
 EVENTS: tuple[type[Event], ...] = (
     *directory.EVENTS,
@@ -16,8 +29,8 @@ EVENTS: tuple[type[Event], ...] = (
     *run.EVENTS,
 )
 
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
-"""(stored name, version) -> the step to the next version. Each noun's file holds its own, at its foot."""
+OLDER_SHAPES: Mapping[tuple[str, int], OlderShape] = {}
+"""By (stored name, version). Each noun's file holds its own, at its foot."""
 
 
 class Catalog:
@@ -26,10 +39,10 @@ class Catalog:
     def __init__(
         self,
         events: tuple[type[Event], ...] = EVENTS,
-        upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
+        older_shapes: Mapping[tuple[str, int], OlderShape] = OLDER_SHAPES,
     ) -> None:
         self.events = {event.stored_as: event for event in events}
-        self.upcasters = upcasters
+        self.older_shapes = older_shapes
 
     def event_class(self, stored_as: str, version: int) -> type[Event]:
         """The class of a stored name; `UnknownEvent` if this program is too old for it."""
@@ -42,11 +55,21 @@ class Catalog:
             )
         return event
 
+    def sealed_fields(self, stored_as: str, version: int) -> tuple[SealedField, ...]:
+        """What is sealed in an event stored in this version."""
+        event = self.event_class(stored_as, version)
+        if version == event.version:
+            return sealed_fields_of(event)
+        return self._older(stored_as, version).sealed_fields
+
     def upcast(self, stored_as: str, version: int, fields: dict[str, Any]) -> dict[str, Any]:
         """Fields of an older version in the present shape."""
         for step in range(version, self.events[stored_as].version):
-            upcaster = self.upcasters.get((stored_as, step))
-            if upcaster is None:
-                raise UnknownEvent(f"no upcaster for {stored_as} from version {step}")
-            fields = upcaster(fields)
+            fields = self._older(stored_as, step).upcast(fields)
         return fields
+
+    def _older(self, stored_as: str, version: int) -> OlderShape:
+        shape = self.older_shapes.get((stored_as, version))
+        if shape is None:
+            raise UnknownEvent(f"no upcaster for {stored_as} from version {version}")
+        return shape
