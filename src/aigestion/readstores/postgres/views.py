@@ -1,6 +1,8 @@
 """Which view of a projection serves, kept in PostgreSQL (schema `views`)."""
 
-from typing import Literal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
 
 import asyncpg
 
@@ -12,6 +14,33 @@ from aigestion.readstores.postgres.store import PREPARING_LOCK, SCRIPTS
 State = Literal["building", "active", "retired"]
 
 _PREPARE = (SCRIPTS / "views.sql").read_text()
+_ACTIVE = """
+SELECT projection, version, generation FROM views.views
+WHERE projection = $1 AND state = 'active'
+"""
+_CREATE = """
+INSERT INTO views.views (projection, version, generation, state)
+SELECT $1, $2, coalesce(max(generation), 0) + 1, 'building'
+FROM views.views WHERE projection = $1
+RETURNING projection, version, generation
+"""
+_RETIRE = """
+UPDATE views.views SET state = 'retired'
+WHERE projection = $1 AND state = 'active'
+"""
+_ACTIVATE = """
+UPDATE views.views SET state = 'active'
+WHERE projection = $1 AND version = $2 AND generation = $3 AND state <> 'forgotten'
+"""
+_ALL = """
+SELECT projection, version, generation, state FROM views.views
+WHERE state <> 'forgotten'
+ORDER BY projection, generation
+"""
+_FORGET = """
+UPDATE views.views SET state = 'forgotten'
+WHERE projection = $1 AND version = $2 AND generation = $3
+"""
 
 
 class PostgresViewRegistry:
@@ -25,80 +54,56 @@ class PostgresViewRegistry:
         """The view that queries read; None before the first one is activated."""
         await self._prepare()
         with answering():
-            row = await self._pool.fetchrow(
-                "SELECT projection, version, generation FROM views.views"
-                " WHERE projection = $1 AND state = 'active'",
-                projection,
-            )
+            row = await self._pool.fetchrow(_ACTIVE, projection)
         return View(*row) if row else None
 
     async def create(self, projection: str, version: int) -> View:
-        """The next generation, in state `building`."""
+        """The next generation, in state `building`. No generation is ever used twice."""
         await self._prepare()
         with answering():
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", PREPARING_LOCK)
-                row = await connection.fetchrow(
-                    "INSERT INTO views.views (projection, version, generation, state)"
-                    " SELECT $1, $2, coalesce(max(generation), 0) + 1, 'building'"
-                    " FROM views.views WHERE projection = $1 AND version = $2"
-                    " RETURNING projection, version, generation",
-                    projection,
-                    version,
-                )
-        assert row is not None
+            async with self._alone() as connection:
+                row = await connection.fetchrow(_CREATE, projection, version)
         return View(*row)
 
     async def activate(self, view: View) -> None:
         """Switch to this view at once; the former one is retired. `NotFound` for an unknown view."""
         await self._prepare()
         with answering():
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", PREPARING_LOCK)
-                await connection.execute(
-                    "UPDATE views.views SET state = 'retired'"
-                    " WHERE projection = $1 AND state = 'active'",
-                    view.projection,
-                )
-                done = await connection.execute(
-                    "UPDATE views.views SET state = 'active'"
-                    " WHERE projection = $1 AND version = $2 AND generation = $3",
-                    view.projection,
-                    view.version,
-                    view.generation,
-                )
-                if done != "UPDATE 1":
+            async with self._alone() as connection:
+                await connection.execute(_RETIRE, view.projection)
+                if await connection.execute(_ACTIVATE, *_key(view)) != "UPDATE 1":
                     raise NotFound(f"There is no view {view.name}.")
 
     async def all(self) -> list[tuple[View, State]]:
         """Every view and its state, by projection, oldest first."""
         await self._prepare()
         with answering():
-            rows = await self._pool.fetch(
-                "SELECT projection, version, generation, state FROM views.views"
-                " ORDER BY projection, version, generation"
-            )
+            rows = await self._pool.fetch(_ALL)
         return [(View(*row[:3]), row[3]) for row in rows]
 
     async def forget(self, view: View) -> None:
         """Strike the view off the list. Idempotent."""
         await self._prepare()
         with answering():
-            await self._pool.execute(
-                "DELETE FROM views.views"
-                " WHERE projection = $1 AND version = $2 AND generation = $3",
-                view.projection,
-                view.version,
-                view.generation,
-            )
+            await self._pool.execute(_FORGET, *_key(view))
 
     async def _prepare(self) -> None:
         """Make the table if it is missing: once a process, one process at a time."""
         if self._prepared:
             return
         with answering():
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", PREPARING_LOCK)
+            async with self._alone() as connection:
                 if await connection.fetchval("SELECT to_regclass('views.views')") is None:
                     await connection.execute(_PREPARE)
         self._prepared = True
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Any]:
+        """A transaction that waits for every other one that changes views."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", PREPARING_LOCK)
+            yield connection
+
+
+def _key(view: View) -> tuple[str, int, int]:
+    return view.projection, view.version, view.generation
