@@ -142,3 +142,9 @@ class LogEpochMismatch(AIGestionError):
     """The broker is ahead of the log: a restore or a fail-over. Nothing is published until a person decides."""
 
     code = "log-epoch-mismatch"
+
+
+class ProjectionFailed(AIGestionError):
+    """A projection raised on an event: a fault of the program; the line does not move."""
+
+    code = "projection-failed"

@@ -1,0 +1,125 @@
+"""How far each read model is, as this process knows it; queries wait here for what they must see."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from aigestion.kernel.errors import (
+    AIGestionError,
+    LogEpochMismatch,
+    Unavailable,
+    UnknownEvent,
+    ViewBehind,
+)
+from aigestion.readstores.port import View
+
+WAIT_SECONDS_MAX = 2.0
+"""How long a query may wait for `min_position` unless it says otherwise."""
+RETRY_AFTER_SECONDS = 1
+
+LineState = Literal["waiting", "building", "running", "retrying", "stopped"]
+"""`waiting`: nothing is known yet. `retrying`: an error, tried again and again. `stopped`: an event
+this program does not know, or a view that is ahead of the log; it takes a person to change that."""
+
+_FOR_A_PERSON = (UnknownEvent, LogEpochMismatch)
+
+
+class Line(msgspec.Struct, kw_only=True):
+    """One read model: which view serves, up to where, and how its line is doing."""
+
+    projection: str
+    view: View | None = None
+    position: int = 0
+    """What the serving view reflects; while the first one is built, how far that is."""
+    state: LineState = "waiting"
+    error: str | None = None
+    error_position: int | None = None
+    """The event that cannot be applied."""
+
+
+class Progress:
+    """The process's knowledge of the active view and the position of each projection."""
+
+    def __init__(self, projections: Iterable[str] = ()) -> None:
+        self._lines = {name: Line(projection=name) for name in projections}
+        self._waiting: dict[str, dict[asyncio.Future[None], int]] = {}
+
+    def advance(self, view: View, position: int) -> None:
+        """This view serves from now on, and reflects everything up to `position`."""
+        line = self._line(view.projection)
+        if line.view == view:
+            position = max(position, line.position)
+        line.view, line.position = view, position
+        line.state, line.error, line.error_position = "running", None, None
+        self._wake(line)
+
+    def building(self, projection: str, position: int) -> None:
+        """A view is being built; if none serves yet, this is all there is to tell."""
+        line = self._line(projection)
+        if line.view is None:
+            line.state, line.position = "building", position
+
+    def trouble(self, projection: str, error: Exception) -> None:
+        """The line does not move, and why; `details["position"]` says which event it is about."""
+        line = self._line(projection)
+        line.state = "stopped" if isinstance(error, _FOR_A_PERSON) else "retrying"
+        details = error.details if isinstance(error, AIGestionError) else {}
+        line.error, line.error_position = str(error), details.get("position")
+
+    def position(self, projection: str) -> int:
+        """What the serving view reflects; 0 if none serves."""
+        line = self._line(projection)
+        return line.position if line.view is not None else 0
+
+    async def at_least(
+        self, projection: str, min_position: int = 0, timeout_seconds: float = WAIT_SECONDS_MAX
+    ) -> tuple[View, int]:
+        """The serving view once it reflects `min_position`, and what it reflects.
+
+        Raises `ViewBehind` if that takes too long, `Unavailable` if no view serves yet.
+        """
+        line = self._line(projection)
+        if line.view is not None and line.position >= min_position:
+            return line.view, line.position
+        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(projection, {})
+        waiting[news] = min_position
+        try:
+            await asyncio.wait_for(news, timeout_seconds)
+        except TimeoutError:
+            raise self._too_late(line, min_position) from None
+        finally:
+            del waiting[news]
+        assert line.view is not None
+        return line.view, line.position
+
+    def status(self) -> list[Line]:
+        """A copy of what is known of each projection, by name."""
+        return [msgspec.structs.replace(self._lines[name]) for name in sorted(self._lines)]
+
+    def _line(self, projection: str) -> Line:
+        return self._lines.setdefault(projection, Line(projection=projection))
+
+    def _wake(self, line: Line) -> None:
+        for news, min_position in self._waiting.get(line.projection, {}).items():
+            if min_position <= line.position and not news.done():
+                news.set_result(None)
+
+    @staticmethod
+    def _too_late(line: Line, min_position: int) -> ViewBehind | Unavailable:
+        if line.view is None:
+            return Unavailable(
+                f"the read model {line.projection} is not built yet",
+                engine=line.projection,
+                position=line.position,
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            )
+        return ViewBehind(
+            f"the read model {line.projection} is at {line.position}, not yet at {min_position}",
+            projection=line.projection,
+            position=line.position,
+            min_position=min_position,
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )

@@ -1,0 +1,99 @@
+"""Proof that a view equals the fold of the log; or the first row that does not."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from aigestion.eventstore.reader import LogReader
+from aigestion.kernel.errors import LogEpochMismatch, NotFound
+from aigestion.messaging.log_order import next_events
+from aigestion.messaging.subscription import READ_EVENTS_MAX
+from aigestion.projections.fingerprint import Fingerprint
+from aigestion.projections.fold import Difference, Fold, Key, same
+from aigestion.projections.projection import Projection
+from aigestion.readstores.port import ReadStore, Row, View
+
+OnProgress = Callable[[int, int], None]
+"""Called with (position, head) as the log is read."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What `verify` found."""
+
+    view: str
+    position: int
+    """The checkpoint at which the view was compared."""
+    expected: Fingerprint
+    found: Fingerprint
+    """Of the rows as they were read; of a view that moves meanwhile it may differ without harm."""
+    differing_rows: int
+    first: Difference | None
+    """The one that an event touched first."""
+
+    @property
+    def equal(self) -> bool:
+        return self.differing_rows == 0
+
+
+async def verify(
+    projection: Projection,
+    view: View,
+    store: ReadStore,
+    reader: LogReader,
+    *,
+    on_progress: OnProgress = lambda position, head: None,
+) -> Verdict:
+    """Fold the log up to the view's checkpoint and compare every row.
+
+    The view may move meanwhile, and need not be paused: a row that differs is right after all if
+    it is what the log makes it at a position the view has passed since, or may be writing now.
+    Holds the fold in memory. Raises `NotFound` if there is no such view, `LogEpochMismatch` if
+    it knows more than the log.
+    """
+    checkpoint = await store.checkpoint(view)
+    if checkpoint is None:
+        raise NotFound(f"there is no view {view.name}")
+    head = await reader.head()
+    if checkpoint > head:
+        raise LogEpochMismatch(f"{view.name} is at {checkpoint}, the log ends at {head}")
+    fold = Fold(projection)
+    await _fold_up_to(fold, checkpoint, reader, on_progress)
+    suspects, found = await fold.differences(store.rows(view))
+    expected = fold.fingerprint
+    described = {key: fold.difference(key, row) for key, row in suspects.items()}
+    if suspects:
+        # Effects come before the checkpoint: one batch may be written and not yet accounted for.
+        seen = (await store.checkpoint(view) or checkpoint) + READ_EVENTS_MAX
+        await _clear(suspects, fold, min(seen, await reader.head()), reader)
+    differing = [described[key] for key in suspects]
+    return Verdict(
+        view=view.name,
+        position=checkpoint,
+        expected=expected,
+        found=found,
+        differing_rows=len(differing),
+        first=min(differing, key=_order, default=None),
+    )
+
+
+async def _fold_up_to(fold: Fold, end: int, reader: LogReader, on_progress: OnProgress) -> None:
+    while fold.position < end:
+        limit = min(READ_EVENTS_MAX, end - fold.position)
+        for event in await next_events(reader, fold.position, limit):
+            fold.apply(event)
+        on_progress(fold.position, end)
+
+
+async def _clear(suspects: dict[Key, Row | None], fold: Fold, end: int, reader: LogReader) -> None:
+    """Acquit the rows that a later event explains."""
+    while suspects and fold.position < end:
+        limit = min(READ_EVENTS_MAX, end - fold.position)
+        for event in await next_events(reader, fold.position, limit):
+            if fold.apply(event):
+                for key in [k for k, row in suspects.items() if same(fold.row(k), row)]:
+                    del suspects[key]
+
+
+def _order(difference: Difference) -> tuple[bool, int, str, str]:
+    position = difference.position
+    return position is None, position or 0, difference.collection, difference.key
