@@ -1,0 +1,92 @@
+"""Answers: their position in a header, and the parameters and problems routes have in common."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from litestar import Response
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from aigestion.api.errors import PROBLEM_JSON, Problem
+from aigestion.queries.answer import BIGINT_MAX, CURSOR_CHARS_MAX, PAGE_ITEMS_MAX, Answer
+
+POSITION = "Aigestion-Position"
+PAGE_ITEMS_DEFAULT = 50
+IDEMPOTENCY_KEY_CHARS_MAX = 255
+
+T = TypeVar("T")
+
+MinPosition = Annotated[
+    int,
+    Parameter(
+        ge=0,
+        le=BIGINT_MAX,
+        description="Wait, briefly, until the answer reflects this position; 503 `view-behind` otherwise.",
+    ),
+]
+Limit = Annotated[
+    int, Parameter(ge=1, le=PAGE_ITEMS_MAX, description="How many items to answer at most.")
+]
+Cursor = Annotated[
+    str | None,
+    Parameter(max_length=CURSOR_CHARS_MAX, description="`next_cursor` of the page before."),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=IDEMPOTENCY_KEY_CHARS_MAX,
+        pattern=r"^[\x20-\x7e]*$",
+        description="Sent again with the same key, the same request gets the first answer again.",
+    ),
+]
+
+POSITION_HEADER = ResponseHeader(
+    name=POSITION,
+    value=41,
+    description="The position of the log this answer reflects.",
+    documentation_only=True,
+)
+
+_MEANINGS = {
+    400: "Malformed, or against the schema: `errors` names every bad field.",
+    401: "No API key, or one that opens nothing.",
+    403: "Only the operator's token may do this.",
+    404: "No such thing, or another tenant's.",
+    409: "Against the rules.",
+    413: "Larger than the limit that `limit_bytes` names.",
+    415: "A body of another content type than this path takes.",
+    422: "`idempotency-key-reused`: the same Idempotency-Key came with another request.",
+    500: "A fault on our side.",
+    503: "`view-behind` or `engine-unavailable`: try again after `Retry-After` seconds.",
+}
+
+
+def problems(*statuses: int) -> Mapping[int, ResponseSpec]:
+    """What can go wrong, for the OpenAPI document; 400, 401, 500 and 503 always can."""
+    return {
+        status: ResponseSpec(
+            Problem, description=_MEANINGS[status], media_type=PROBLEM_JSON, generate_examples=False
+        )
+        for status in sorted({400, 401, 500, 503, *statuses})
+    }
+
+
+def answered(answer: Answer[T]) -> Response[T]:
+    """A query's answer."""
+    return accepted(answer.data, answer.position)
+
+
+def accepted(content: T, position: int, status: int | None = None) -> Response[T]:
+    """A command's answer."""
+    headers = {POSITION: str(position)}
+    if status is None:
+        return Response(content, headers=headers)
+    return Response(content, headers=headers, status_code=status)
+
+
+def encoded(content: Any) -> bytes:
+    return msgspec.json.encode(content)

@@ -1,0 +1,103 @@
+"""Who may come in: the guards of the routes."""
+
+import re
+import time
+from collections import OrderedDict
+
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+
+from aigestion.api.doors import Doors
+from aigestion.api.keys import PresentedKey, parse_key, same_hash, token_hash
+from aigestion.api.request import Caller
+from aigestion.kernel.errors import Forbidden, InvalidInput, Unauthenticated
+from aigestion.queries.directory import DirectoryQueries, KeyRecord
+
+KEYS_CACHED_MAX = 10_000
+KEY_CACHED_SECONDS = 1.0
+"""How long a revoked key may still open something."""
+USER_CHARS_MAX = 128
+
+_USER = re.compile(rf"[\x21-\x7e]{{1,{USER_CHARS_MAX}}}")
+_NOBODY = "0" * 64
+_REFUSED = "An API key is needed: Authorization: Bearer aig_…"
+
+Connection = ASGIConnection[BaseRouteHandler, None, Caller, "object"]  # type: ignore[type-var]
+
+
+class Keys:
+    """Looks keys up in the directory, and remembers for a moment what it said."""
+
+    def __init__(self, directory: DirectoryQueries) -> None:
+        self._directory = directory
+        self._known: OrderedDict[str, tuple[KeyRecord | None, float]] = OrderedDict()
+
+    async def tenant(self, key: PresentedKey) -> str | None:
+        """The tenant this key opens; None if it opens nothing."""
+        record = await self._record(key.key_id)
+        issued = record.secret_hash if record else _NOBODY
+        if not same_hash(key.secret_hash, issued) or record is None or record.revoked:
+            return None
+        return record.tenant
+
+    async def _record(self, key_id: str) -> KeyRecord | None:
+        now = time.monotonic()
+        known = self._known.get(key_id)
+        if known is not None and known[1] > now:
+            return known[0]
+        record = await self._directory.key(key_id)
+        self._known[key_id] = (record, now + KEY_CACHED_SECONDS)
+        self._known.move_to_end(key_id)
+        if len(self._known) > KEYS_CACHED_MAX:
+            self._known.popitem(last=False)
+        return record
+
+
+async def require_key(connection: Connection, _: BaseRouteHandler) -> None:
+    """Lets in who has an API key of a tenant, and notes who it is."""
+    key = parse_key(_bearer(connection))
+    keys: Keys = connection.app.state.api_keys
+    tenant = await keys.tenant(key) if key else None
+    if key is None or tenant is None:
+        raise Unauthenticated(_REFUSED)
+    user = connection.headers.get("aigestion-user")
+    if user is None:
+        actor = user_id = f"key:{key.key_id}"
+    else:
+        user_id = _checked_user(user)
+        actor = f"user:{user_id}"
+    connection.scope["auth"] = Caller(tenant, actor, user_id)
+
+
+async def require_operator(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Lets in who runs this installation; an API key is not enough."""
+    if is_operator(connection):
+        return
+    await require_key(connection, handler)
+    raise Forbidden("Only the operator's token may do this.")
+
+
+async def require_key_or_operator(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Lets in both."""
+    if not is_operator(connection):
+        await require_key(connection, handler)
+
+
+def is_operator(connection: Connection) -> bool:
+    doors: Doors = connection.app.state.doors
+    return same_hash(token_hash(_bearer(connection)), doors.operator_token_hash)
+
+
+def _bearer(connection: Connection) -> str:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.isascii():
+        raise Unauthenticated(_REFUSED)
+    return token
+
+
+def _checked_user(user: str) -> str:
+    if _USER.fullmatch(user) is None:
+        message = f"must be 1 to {USER_CHARS_MAX} printable ASCII characters without spaces"
+        errors = [{"field": "Aigestion-User", "message": message}]
+        raise InvalidInput(f"Aigestion-User {message}.", errors=errors)
+    return user

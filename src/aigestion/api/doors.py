@@ -1,0 +1,60 @@
+"""What the API needs of the rest of the system; bootstrap builds it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from aigestion.api.projection_door import ProjectionDoor
+from aigestion.commands.dispatcher import Dispatcher
+from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.vault import Vault
+from aigestion.kernel.clock import Clock, utc_now
+from aigestion.messaging.live import LiveHub
+from aigestion.queries.conversations import ConversationQueries
+from aigestion.queries.directory import DirectoryQueries
+from aigestion.queries.documents import DocumentQueries
+from aigestion.queries.feed import FeedQueries
+from aigestion.queries.search import SearchQueries
+from aigestion.queries.usage import UsageQueries
+
+HealthCheck = Callable[[], Awaitable[None]]
+"""Returns if the engine answers, raises whatever it likes if not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How long the API waits."""
+
+    health_timeout_seconds: float = 2.0
+    heartbeat_seconds: float = 15.0
+    """Longest silence of a stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """The rest of the system, as routes see it."""
+
+    dispatcher: Dispatcher
+    conversations: ConversationQueries
+    documents: DocumentQueries
+    search: SearchQueries
+    usage: UsageQueries
+    feed: FeedQueries
+    directory: DirectoryQueries
+    log: LogReader
+    live: LiveHub
+    vault: Vault
+    projections: ProjectionDoor
+    health: Mapping[str, HealthCheck]
+    """By the engine's name."""
+    metrics: CollectorRegistry
+    asyncapi: Callable[[], bytes]
+    """The AsyncAPI document as JSON."""
+    operator_token_hash: str
+    """SHA-256 in hex of the token that may rebuild and verify."""
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set before the server stops: streams end, `/health/ready` says no."""
+    limits: Limits = Limits()
+    clock: Clock = utc_now

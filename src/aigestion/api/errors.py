@@ -1,0 +1,156 @@
+"""Errors as HTTP tells them: one table from category to status, RFC 9457 problem details for all.
+
+400 is for what can be known to be wrong from the request alone: malformed, or against its schema.
+409 and 422 are for what is wrong in the light of what was recorded before.
+"""
+
+import logging
+import re
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+from aigestion.kernel.errors import AIGestionError, Category
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+STATUS: dict[Category, HTTPStatus] = {
+    Category.INVALID: HTTPStatus.BAD_REQUEST,
+    Category.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Category.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Category.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Category.CONFLICT: HTTPStatus.CONFLICT,
+    Category.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Category.UNPROCESSABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Category.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Category.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+_CODES: dict[int, tuple[str, str]] = {
+    400: ("malformed-request", "The request cannot be read."),
+    404: ("not-found", "There is nothing at this path."),
+    405: ("method-not-allowed", "This path does not take this method."),
+    413: ("too-large", "The body is larger than its limit."),
+    415: ("unsupported-media-type", "The body is of a type this path does not take."),
+}
+"""Code and sentence of what the framework itself refuses."""
+
+_MISSING = re.compile("Missing required .* parameter '([^']*)'")
+_log = logging.getLogger(__name__)
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One bad field of a body, a query string or a header."""
+
+    field: str
+    """Its path, e.g. `payload.text`; empty for the body as a whole."""
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error (RFC 9457). Some codes bring members of their own, named after what they hold."""
+
+    type: str
+    """`urn:aigestion:problem:<code>`."""
+    title: str
+    status: int
+    detail: str
+    """A sentence for a person."""
+    code: str
+    """Stable: what a program should look at."""
+    instance: str | None = None
+    """The path that was asked. A 404 has none: an id of another tenant and one that nobody has are
+    answered alike, byte for byte."""
+    errors: list[FieldError] | None = None
+    """Every bad field, when the request is against its schema."""
+
+
+def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The answer to an error, whatever it is."""
+    headers: dict[str, str] = {}
+    match error:
+        case AIGestionError() if error.category is not Category.INTERNAL:
+            status, code, detail = STATUS[error.category], error.code, error.message
+            members = dict(error.details)
+        case HTTPException() if error.status_code < 500:
+            status, code, detail, members = _of_framework(request, error)
+            headers.update(error.headers or {})
+        case OSError():  # an engine's connection broke under a query
+            status, code = HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable"
+            detail, members = "An engine does not answer; try again.", {}
+            _log.warning("%s %s: %r", request.method, request.url.path, error)
+        case _:
+            status, code, detail, members = _of_fault(request, error)
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(members.get("retry_after_seconds", RETRY_AFTER_SECONDS))
+    if status is not HTTPStatus.NOT_FOUND:
+        members["instance"] = request.scope["path"]
+    content = {
+        "type": f"urn:aigestion:problem:{code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+        **members,
+    }
+    return Response(
+        msgspec.json.encode(content),
+        status_code=status,
+        media_type=PROBLEM_JSON,
+        headers=headers,
+    )
+
+
+def _of_framework(
+    request: Request[Any, Any, Any], error: HTTPException
+) -> tuple[HTTPStatus, str, str, dict[str, Any]]:
+    status = HTTPStatus(error.status_code)
+    if isinstance(error, ValidationException):
+        errors = _fields(request, error)
+        return status, "invalid-input", "The request is not valid.", {"errors": errors}
+    code, detail = _CODES.get(status, (status.phrase.lower().replace(" ", "-"), status.phrase))
+    members: dict[str, Any] = {}
+    if isinstance(error, RequestEntityTooLarge):
+        handler: Any = request.scope["route_handler"]
+        members["limit_bytes"] = handler.resolve_request_max_body_size()
+    return status, code, detail, members
+
+
+def _of_fault(
+    request: Request[Any, Any, Any], error: Exception
+) -> tuple[HTTPStatus, str, str, dict[str, Any]]:
+    request_id = request.scope.get("request_id")
+    _log.error(
+        "%s %s failed",
+        request.method,
+        request.scope["path"],
+        exc_info=error,
+        extra={"request_id": request_id},
+    )
+    detail = "Something went wrong on our side; the log tells it under this request id."
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return status, "internal-error", detail, {"request_id": request_id}
+
+
+def _fields(request: Request[Any, Any, Any], error: ValidationException) -> list[FieldError]:
+    """Every bad parameter, under the name the caller gave it."""
+    if missing := _MISSING.match(error.detail):
+        return [FieldError(missing[1], "is required")]
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    found = []
+    for one in error.extra if isinstance(error.extra, list) else ():
+        name = one.get("key", "")
+        if name == "data":
+            found.append(FieldError("", "a JSON body is required"))
+            continue
+        kwarg: Any = parameters[name].kwarg_definition if name in parameters else None
+        alias = getattr(kwarg, "query", None) or getattr(kwarg, "header", None)
+        found.append(FieldError(alias or name, one["message"]))
+    return found or [FieldError("", error.detail)]

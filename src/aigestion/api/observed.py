@@ -1,0 +1,100 @@
+"""The outermost layer: every answer gets a request id and safe headers, and is counted."""
+
+import time
+from typing import Any, cast
+
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from aigestion.kernel.ids import new_id
+
+UNMATCHED = "(none)"
+STREAM = "text/event-stream"
+
+_SAFE = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_DEFAULTS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""Set unless the route says otherwise."""
+
+
+class Metrics:
+    """Counts requests and their seconds by route and method."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "aigestion_http_requests",
+            "HTTP requests answered.",
+            ("route", "method", "status"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "aigestion_http_request_seconds",
+            "Seconds until the answer was sent; streams are left out.",
+            ("route", "method"),
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self._known: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    def count(self, route: str, method: str, status: int, seconds: float | None) -> None:
+        """One request; `seconds` is None for a stream, which lasts as long as somebody listens."""
+        key = (route, method, status)
+        known = self._known.get(key)
+        if known is None:
+            known = self._requests.labels(*key), self._seconds.labels(route, method)
+            self._known[key] = known
+        requests, timings = known
+        requests.inc()
+        if seconds is not None:
+            timings.observe(seconds)
+
+
+def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
+    """The app, counted and with its headers."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = new_id().hex
+        scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
+        status, streams = 0, False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, streams
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], *_SAFE, (b"request-id", request_id.encode())]
+                given = dict(message["headers"])
+                headers += [pair for pair in _DEFAULTS if pair[0] not in given]
+                streams = given.get(b"content-type", b"").startswith(STREAM.encode())
+                message["headers"] = headers
+            await send(message)
+
+        try:
+            await app(scope, receive, send_with_headers)
+        finally:
+            seconds = None if streams else time.perf_counter() - began
+            http = cast(HTTPScope, scope)
+            metrics.count(_route(http), _method(http), status or 499, seconds)
+
+    return call
+
+
+def _route(scope: HTTPScope) -> str:
+    return str(scope.get("path_template") or UNMATCHED)
+
+
+_METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"})
+
+
+def _method(scope: HTTPScope) -> str:
+    """Anybody may invent a method; a label must not grow by it."""
+    method = str(scope["method"])
+    return method if method in _METHODS else "other"

@@ -1,0 +1,156 @@
+"""The OpenAPI document, and its page: served from files of this installation, no CDN."""
+
+from typing import Any
+
+from litestar import Request, Response, Router, get
+from litestar._openapi.schema_generation import SchemaCreator
+from litestar.exceptions import NotFoundException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.spec import Components, License, Schema, SecurityScheme
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
+from openapi_ui_bundles.swagger_ui import static_path
+from pydantic import RootModel
+
+from aigestion import __version__
+
+PATH = "/schema"
+OPEN: list[dict[str, list[str]]] = [{}]
+"""For routes that need no key."""
+OPERATOR: list[dict[str, list[str]]] = [{"operator": []}]
+
+_DESCRIPTION = """
+Say something in a conversation, stream the answer, search, report: over one event log.
+
+* **Positions.** Every answer carries `Aigestion-Position`, the position of the log it reflects. Pass the
+  position a command answered as `min_position` to a query, and the query waits until it can show it.
+* **Repeats.** A POST with an `Idempotency-Key` can be sent again: the first answer comes again.
+* **Users.** A key belongs to a tenant. `Aigestion-User: <id>` says for which of its users a request is made.
+* **Errors** are problem details (RFC 9457) with a stable `code`; 400 is for what is wrong with the request
+  itself, 409 and 422 for what is wrong in the light of what was recorded before.
+"""
+
+_FILES = {
+    "swagger-ui.css": "text/css",
+    "index.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui-standalone-preset.js": "text/javascript",
+    "favicon-16x16.png": "image/png",
+    "favicon-32x32.png": "image/png",
+}
+_PAGE = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>AIGestion API</title>
+<link rel="icon" type="image/png" href="{PATH}/ui/favicon-32x32.png" sizes="32x32">
+<link rel="stylesheet" href="{PATH}/ui/swagger-ui.css">
+<link rel="stylesheet" href="{PATH}/ui/index.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="{PATH}/ui/swagger-ui-bundle.js"></script>
+<script src="{PATH}/ui/swagger-ui-standalone-preset.js"></script>
+<script src="{PATH}/ui/start.js"></script>
+</body>
+</html>
+""".encode()
+_START = f"""window.ui = SwaggerUIBundle({{
+  url: "{PATH}/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  validatorUrl: null,
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
+  layout: "StandaloneLayout",
+}});
+""".encode()
+_CACHED = {"Cache-Control": "public, max-age=86400"}
+_PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+}
+
+
+class SwaggerPage(OpenAPIRenderPlugin):
+    """Swagger UI. Its start is a file of its own, so that the page needs no inline script."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/")
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return _PAGE
+
+    def receive_router(self, router: Router) -> None:
+        router.register(_file)
+
+
+@get("/ui/{name:str}", sync_to_thread=False)
+def _file(name: str) -> Response[bytes]:
+    if name == "start.js":
+        return Response(_START, media_type="text/javascript", headers=_CACHED)
+    if name not in _FILES:
+        raise NotFoundException
+    content = (static_path / name).read_bytes()
+    return Response(content, media_type=_FILES[name], headers=_CACHED)
+
+
+class TaggedUnion(OpenAPISchemaPlugin):
+    """Describes a body that is one of several models as just that."""
+
+    @staticmethod
+    def is_plugin_supported_type(value: Any) -> bool:
+        return isinstance(value, type) and issubclass(value, RootModel)
+
+    def to_openapi_schema(
+        self, field_definition: FieldDefinition, schema_creator: SchemaCreator
+    ) -> Schema:
+        root = field_definition.annotation.model_fields["root"]
+        schema = schema_creator.for_field_definition(
+            FieldDefinition.from_annotation(root.annotation)
+        )
+        schema.description = field_definition.annotation.__doc__
+        return schema
+
+
+async def _finish(response: Response[Any]) -> Response[Any]:
+    """The framework answers an unknown path here with a page of its own; ours is a problem."""
+    if response.status_code == 404:
+        raise NotFoundException
+    for name, value in _PAGE_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def openapi_config() -> OpenAPIConfig:
+    """The document's frame; routes fill it."""
+    return OpenAPIConfig(
+        title="AIGestion",
+        version=__version__,
+        description=_DESCRIPTION,
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        security=[{"key": []}],
+        components=Components(
+            security_schemes={
+                "key": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="aig_<id>_<secret>_<crc>",
+                    description="A tenant's API key.",
+                ),
+                "operator": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="The token of whoever runs this installation.",
+                ),
+            }
+        ),
+        render_plugins=[SwaggerPage()],
+        use_handler_docstrings=True,
+        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
+        openapi_router=Router(
+            PATH, route_handlers=[], include_in_schema=False, after_request=_finish
+        ),
+    )

@@ -1,0 +1,60 @@
+"""What can be seen and done with projections through the API; bootstrap brings the doing."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+
+from aigestion.projections.progress import Line
+from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.verify import Verdict
+
+STEP_SECONDS = 0.2
+"""How often a caller hears how far it is, at most."""
+
+Work: TypeAlias = Callable[[str, OnProgress], Awaitable[Rebuilt | Verdict]]
+"""Does it to the projection of this name; `NotFound` for an unknown one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectionDoor:
+    """The read models of this process."""
+
+    status: Callable[[], list[Line]]
+    head: Callable[[], Awaitable[int]]
+    """The log's last position."""
+    rebuild: Work
+    verify: Work
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of progress; the last one has `done`."""
+
+    position: int
+    head: int
+    done: bool = False
+    result: dict[str, Any] | None = None
+    """Of a rebuild the new view, of a verification the verdict."""
+
+
+async def steps(work: Work, projection: str) -> AsyncGenerator[Step, None]:
+    """Do it, and tell how far it is. Raises what the work raises; closed early, it stops the work."""
+    position = head = 0
+
+    def on_progress(reached: int, of: int) -> None:
+        nonlocal position, head
+        position, head = reached, of
+
+    task = asyncio.ensure_future(work(projection, on_progress))
+    try:
+        while not (await asyncio.wait({task}, timeout=STEP_SECONDS))[0]:
+            yield Step(position=position, head=head)
+        result = await task
+        yield Step(
+            position=result.position, head=max(head, result.position), done=True, result=result
+        )
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -1,0 +1,71 @@
+"""A request as routes see it: who calls, on whose behalf, and the rest of the system."""
+
+import hashlib
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from pydantic import BaseModel
+
+from aigestion.api.body import parse_body
+from aigestion.api.doors import Doors
+from aigestion.kernel.context import Context, requested
+from aigestion.kernel.context import Request as RequestKey
+from aigestion.kernel.ids import derived_id, new_id
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who calls: known by the key and, if the key's owner says so, by the user it acts for."""
+
+    tenant: str
+    actor: str
+    """`user:<id>` when the header `Aigestion-User` names one, `key:<id>` otherwise."""
+    user_id: str
+    """Whose conversations this caller starts."""
+
+
+class ApiRequest(Request[None, Caller, State]):
+    """`auth` is the caller, set by the guard; `json()` is the body as the route's model."""
+
+    @property
+    def doors(self) -> Doors:
+        return cast(Doors, self.app.state.doors)
+
+    @property
+    def tenant(self) -> str:
+        return self.auth.tenant
+
+    async def json(self) -> Any:
+        """The body as the model that the route's parameter `data` asks for."""
+        field = self.route_handler.parsed_data_field
+        assert field is not None
+        return await self.body_as(field.annotation)
+
+    async def body_as(self, model: type[M]) -> M:
+        """The body as a model; `InvalidInput` names every bad field of it."""
+        if self.content_type[0] != "application/json":
+            raise HTTPException(status_code=415)
+        return parse_body(model, await self.body())
+
+    async def context(self, key: str | None, content: bytes | None = None) -> Context:
+        """On whose behalf a command runs, and which `Idempotency-Key` it came with.
+
+        `content` stands for a body that two sendings of one request write differently.
+        """
+        caller = self.auth
+        if key is None:
+            return Context(tenant=caller.tenant, actor=caller.actor)
+        route = f"{self.method} {self.scope['path']}\n".encode()
+        body = await self.body() if content is None else content
+        fingerprint = hashlib.sha256(route + body).digest()
+        return requested(caller.tenant, caller.actor, RequestKey(key, fingerprint))
+
+
+def minted(context: Context, noun: str) -> UUID:
+    """An id for something new: the same again when the same request comes again."""
+    return new_id() if context.request is None else derived_id(context.correlation_id, noun)

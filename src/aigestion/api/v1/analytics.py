@@ -1,0 +1,56 @@
+"""Usage over time, from ClickHouse."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.params import Parameter
+
+from aigestion.api.answers import POSITION_HEADER, MinPosition, accepted, problems
+from aigestion.api.parameters import moment
+from aigestion.api.request import ApiRequest
+from aigestion.queries.answer import invalid
+from aigestion.queries.usage import Bucket, UsagePoint
+
+DAYS_DEFAULT = 30
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """A time series; a bucket in which nothing happened has no point."""
+
+    items: list[UsagePoint]
+
+
+@get(
+    "/analytics/usage",
+    responses=problems(),
+    response_headers=[POSITION_HEADER],
+    summary="Count what happened",
+    tags=["Analytics"],
+)
+async def usage(
+    request: ApiRequest,
+    start: Annotated[
+        str | None,
+        Parameter(
+            query="from",
+            max_length=64,
+            description=f"ISO 8601; {DAYS_DEFAULT} days back if not given.",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None, Parameter(query="to", max_length=64, description="ISO 8601; now if not given.")
+    ] = None,
+    by: Annotated[Bucket, Parameter(description="The length of a bucket.")] = "day",
+    min_position: MinPosition = 0,
+) -> Response[Usage]:
+    """Events, messages, replies, failures, model calls and tokens, by hour, day or longer."""
+    until = moment("to", end) if end else request.doors.clock()
+    since = moment("from", start) if start else until - timedelta(days=DAYS_DEFAULT)
+    if since >= until:
+        raise invalid("from", "must be before to")
+    answer = await request.doors.usage.usage(
+        request.tenant, start=since, end=until, by=by, min_position=min_position
+    )
+    return accepted(Usage(answer.data), answer.position)

@@ -1,0 +1,118 @@
+"""Conversations: start one, list them, read one."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, Router, get, post
+from pydantic import Field, StringConstraints
+
+from aigestion.api.answers import (
+    PAGE_ITEMS_DEFAULT,
+    POSITION_HEADER,
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    MinPosition,
+    accepted,
+    answered,
+    problems,
+)
+from aigestion.api.body import Body, Text
+from aigestion.api.request import ApiRequest, minted
+from aigestion.commands.conversation.start_conversation import StartConversation
+from aigestion.events.conversation import ConversationStarted
+from aigestion.kernel.errors import InvalidInput
+from aigestion.queries.answer import Page
+from aigestion.queries.conversations import ConversationSummary, Transcript
+
+DEFAULT_AGENT = "assistant"
+TITLE_CHARS_MAX = 200
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class NewConversation(Body):
+    """What a conversation starts with; who starts it comes from the key."""
+
+    title: Annotated[Text, Field(max_length=TITLE_CHARS_MAX)] | None = None
+    agent: Slug | None = Field(None, description=f"Who answers; `{DEFAULT_AGENT}` if not given.")
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A conversation exists."""
+
+    conversation_id: UUID
+    position: int
+
+
+@post(
+    "/",
+    status_code=201,
+    responses=problems(413, 415, 422),
+    response_headers=[POSITION_HEADER],
+    summary="Start a conversation",
+)
+async def start_conversation(
+    request: ApiRequest, data: NewConversation, idempotency_key: IdempotencyKey = None
+) -> Response[Started]:
+    """Start a conversation with an agent."""
+    doors, caller = request.doors, request.auth
+    if data.agent is not None and await doors.directory.agent(caller.tenant, data.agent) is None:
+        message = "is no agent of yours"
+        raise InvalidInput(f"agent {message}.", errors=[{"field": "agent", "message": message}])
+    context = await request.context(idempotency_key)
+    command = StartConversation(
+        conversation_id=minted(context, "conversation"),
+        user_id=caller.user_id,
+        agent=data.agent or DEFAULT_AGENT,
+        title=data.title,
+    )
+    outcome = await doors.dispatcher.dispatch(command, context)
+    (started,) = outcome.events
+    assert isinstance(started.data, ConversationStarted)
+    return accepted(Started(started.data.conversation_id, started.position), started.position)
+
+
+@get(
+    "/",
+    responses=problems(),
+    response_headers=[POSITION_HEADER],
+    summary="List conversations",
+)
+async def list_conversations(
+    request: ApiRequest,
+    limit: Limit = PAGE_ITEMS_DEFAULT,
+    cursor: Cursor = None,
+    min_position: MinPosition = 0,
+) -> Response[Page[ConversationSummary]]:
+    """The tenant's conversations, newest first."""
+    return answered(
+        await request.doors.conversations.page(
+            request.tenant, limit=limit, cursor=cursor, min_position=min_position
+        )
+    )
+
+
+@get(
+    "/{conversation_id:uuid}",
+    responses=problems(404),
+    response_headers=[POSITION_HEADER],
+    summary="Read a conversation",
+)
+async def read_conversation(
+    request: ApiRequest, conversation_id: UUID, min_position: MinPosition = 0
+) -> Response[Transcript]:
+    """A conversation with its messages, oldest first."""
+    return answered(
+        await request.doors.conversations.transcript(
+            request.tenant, conversation_id, min_position=min_position
+        )
+    )
+
+
+conversations = Router(
+    "/conversations",
+    route_handlers=[start_conversation, list_conversations, read_conversation],
+    tags=["Conversations"],
+)

@@ -1,0 +1,68 @@
+"""The log as a feed: a tenant's events in order of position."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get
+from litestar.params import Parameter
+
+from aigestion.api.answers import POSITION_HEADER, MinPosition, accepted, problems
+from aigestion.api.request import ApiRequest
+from aigestion.events.catalog import EVENTS
+from aigestion.events.recorded import Recorded
+from aigestion.kernel.errors import ViewBehind
+from aigestion.queries.answer import BIGINT_MAX, invalid
+from aigestion.queries.feed import FEED_EVENTS_MAX
+
+EVENTS_DEFAULT = 100
+
+_TYPES = frozenset(event.stored_as for event in EVENTS)
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """Some events; `next_after` is the `after` to go on with."""
+
+    items: list[Recorded[Any]]
+    next_after: int
+
+
+@get(
+    "/events",
+    responses=problems(),
+    response_headers=[POSITION_HEADER],
+    summary="Read the log",
+    tags=["Events"],
+)
+async def read_events(
+    request: ApiRequest,
+    after: Annotated[
+        int, Parameter(ge=0, le=BIGINT_MAX, description="Only events later than this position.")
+    ] = 0,
+    types: Annotated[
+        list[str] | None, Parameter(query="type", description="Only events of these types.")
+    ] = None,
+    tag: Annotated[
+        str | None, Parameter(description="Only events with this tag, e.g. `conversation:<id>`.")
+    ] = None,
+    limit: Annotated[int, Parameter(ge=1, le=FEED_EVENTS_MAX)] = EVENTS_DEFAULT,
+    min_position: MinPosition = 0,
+) -> Response[Feed]:
+    """The tenant's events in order of position, opened."""
+    for one in types or ():
+        if one not in _TYPES:
+            raise invalid("type", "is not a type of event")
+    answer = await request.doors.feed.feed(
+        request.tenant,
+        after=after,
+        types=types or (),
+        tag=tag,
+        limit=limit,
+    )
+    events = answer.data
+    last = events[-1].position if events else after
+    position = max(answer.position, last)
+    if position < min_position:  # the log is never behind: nobody has written that yet
+        raise ViewBehind(
+            f"The log ends at {position}.", position=position, min_position=min_position
+        )
+    return accepted(Feed(events, last if len(events) == limit else position), position)

@@ -1,0 +1,114 @@
+"""Interactions: what a user writes, says or does in a conversation."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Response, post
+from pydantic import Field, RootModel, StringConstraints
+
+from aigestion.api.answers import POSITION_HEADER, IdempotencyKey, accepted, problems
+from aigestion.api.body import Body, JsonObject, Text
+from aigestion.api.request import ApiRequest
+from aigestion.commands.conversation.post_interaction import Action, Chat, PostInteraction, Voice
+
+TEXT_CHARS_MAX = 200_000
+ACTION_NAME_CHARS_MAX = 200
+DURATION_SECONDS_MAX = 24 * 3600.0
+
+LongText = Annotated[Text, Field(max_length=TEXT_CHARS_MAX)]
+
+
+class ChatPayload(Body):
+    """What the user wrote."""
+
+    text: LongText
+
+
+class VoicePayload(Body):
+    """What the user said, as it was heard."""
+
+    transcript: LongText
+    language: Annotated[
+        str | None,
+        StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"),
+        Field(description="A language tag such as `es` or `pt-BR`."),
+    ] = None
+    duration_seconds: Annotated[float | None, Field(ge=0, le=DURATION_SECONDS_MAX)] = None
+
+
+class ActionPayload(Body):
+    """What the user did in an application."""
+
+    name: Annotated[Text, Field(max_length=ACTION_NAME_CHARS_MAX)]
+    properties: JsonObject = Field(default_factory=dict)
+
+
+class ChatInteraction(Body):
+    """The user wrote something."""
+
+    type: Literal["user.chat"]
+    payload: ChatPayload
+
+    def what(self) -> Chat:
+        return Chat(self.payload.text)
+
+
+class VoiceInteraction(Body):
+    """The user said something."""
+
+    type: Literal["user.voice"]
+    payload: VoicePayload
+
+    def what(self) -> Voice:
+        said = self.payload
+        return Voice(said.transcript, said.language, said.duration_seconds)
+
+
+class ActionInteraction(Body):
+    """The user did something."""
+
+    type: Literal["user.action"]
+    payload: ActionPayload
+
+    def what(self) -> Action:
+        return Action(self.payload.name, self.payload.properties)
+
+
+class Interaction(
+    RootModel[
+        Annotated[
+            ChatInteraction | VoiceInteraction | ActionInteraction, Field(discriminator="type")
+        ]
+    ]
+):
+    """What a user writes, says or does; `type` says which."""
+
+
+class InteractionPosted(msgspec.Struct, frozen=True):
+    """The interaction is in the log; agents hear it from there."""
+
+    event_id: UUID
+    position: int
+
+
+@post(
+    "/conversations/{conversation_id:uuid}/interactions",
+    status_code=202,
+    responses=problems(404, 413, 415, 422),
+    response_headers=[POSITION_HEADER],
+    summary="Write, say or do something in a conversation",
+    tags=["Conversations"],
+)
+async def post_interaction(
+    request: ApiRequest,
+    conversation_id: UUID,
+    data: Interaction,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[InteractionPosted]:
+    """Record what a user writes, says or does. The agent's answer comes over the stream."""
+    command = PostInteraction(conversation_id=conversation_id, what=data.root.what())
+    context = await request.context(idempotency_key)
+    outcome = await request.doors.dispatcher.dispatch(command, context)
+    (posted,) = outcome.events
+    return accepted(InteractionPosted(posted.id, posted.position), posted.position)

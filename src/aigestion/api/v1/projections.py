@@ -1,0 +1,124 @@
+"""Read models: how far each one is; for the operator, rebuild and verify."""
+
+from collections.abc import AsyncGenerator
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Stream
+
+from aigestion.api.answers import POSITION_HEADER, accepted, problems
+from aigestion.api.auth import require_key_or_operator, require_operator
+from aigestion.api.errors import problem_of
+from aigestion.api.openapi import OPERATOR
+from aigestion.api.projection_door import Step, Work, steps
+from aigestion.api.request import ApiRequest
+from aigestion.projections.progress import LineState
+
+NDJSON = "application/x-ndjson"
+
+
+class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One read model, as this process knows it."""
+
+    name: str
+    view: str | None
+    """The view that serves; null before the first one is built."""
+    position: int
+    lag: int
+    """How many events the log is ahead of it."""
+    state: LineState
+    error: str | None
+    error_position: int | None
+    """The event it stopped at."""
+
+
+class Projections(msgspec.Struct, frozen=True):
+    """Every read model."""
+
+    items: list[ProjectionStatus]
+
+
+_LINES = {200: ResponseSpec(Step, description="Lines of JSON.", media_type=NDJSON)}
+
+
+@get(
+    "/",
+    guards=[require_key_or_operator],
+    security=[*OPERATOR, {"key": []}],
+    responses=problems(),
+    response_headers=[POSITION_HEADER],
+    summary="How far each read model is",
+)
+async def list_projections(request: ApiRequest) -> Response[Projections]:
+    """Position, lag and state of every read model."""
+    door = request.doors.projections
+    head = await door.head()
+    items = [
+        ProjectionStatus(
+            name=line.projection,
+            view=line.view.name if line.view else None,
+            position=line.position,
+            lag=max(0, head - line.position),
+            state=line.state,
+            error=line.error,
+            error_position=line.error_position,
+        )
+        for line in door.status()
+    ]
+    return accepted(Projections(items), head)
+
+
+@post(
+    "/{name:str}/rebuild",
+    status_code=200,
+    guards=[require_operator],
+    security=OPERATOR,
+    responses={**problems(403, 404), **_LINES},
+    media_type=NDJSON,
+    summary="Rebuild a read model from the log",
+)
+async def rebuild(request: ApiRequest, name: str) -> Stream:
+    """Fill a new view beside the one that serves, compare, then switch.
+
+    Answers lines of JSON, one a step; the last one has `done`, or is a problem. A caller that leaves
+    stops it: nothing is switched then.
+    """
+    return await _lines(request, request.doors.projections.rebuild, name)
+
+
+@post(
+    "/{name:str}/verify",
+    status_code=200,
+    guards=[require_operator],
+    security=OPERATOR,
+    responses={**problems(403, 404), **_LINES},
+    media_type=NDJSON,
+    summary="Compare a read model with a fold of the log",
+)
+async def verify(request: ApiRequest, name: str) -> Stream:
+    """Fold the log in memory and compare every row. Answers as `rebuild` does."""
+    return await _lines(request, request.doors.projections.verify, name)
+
+
+async def _lines(request: ApiRequest, work: Work, name: str) -> Stream:
+    """The first step is awaited before the answer begins: a refusal is an ordinary problem then."""
+    following = steps(work, name)
+    first = await anext(following)
+
+    async def lines() -> AsyncGenerator[bytes, None]:
+        try:
+            yield msgspec.json.encode(first) + b"\n"
+            async for step in following:
+                yield msgspec.json.encode(step) + b"\n"
+        except Exception as error:
+            yield problem_of(request, error).content + b"\n"
+        finally:
+            await following.aclose()
+
+    return Stream(lines(), media_type=NDJSON)
+
+
+projections = Router(
+    "/projections", route_handlers=[list_projections, rebuild, verify], tags=["Projections"]
+)

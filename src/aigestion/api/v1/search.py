@@ -1,0 +1,61 @@
+"""Full-text search over messages and documents."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.params import Parameter
+
+from aigestion.api.answers import (
+    POSITION_HEADER,
+    Cursor,
+    Limit,
+    MinPosition,
+    answered,
+    problems,
+)
+from aigestion.api.parameters import checked_text
+from aigestion.api.request import ApiRequest
+from aigestion.queries.answer import Page
+from aigestion.queries.search import QUERY_CHARS_MAX, Hit, HitKind
+
+HITS_DEFAULT = 20
+
+
+@get(
+    "/search",
+    responses=problems(),
+    response_headers=[POSITION_HEADER],
+    summary="Search messages and documents",
+    tags=["Search"],
+)
+async def search(
+    request: ApiRequest,
+    q: Annotated[
+        str,
+        Parameter(
+            min_length=1,
+            max_length=QUERY_CHARS_MAX,
+            description='Words, "a phrase", or, -without.',
+        ),
+    ],
+    kind: Annotated[HitKind | None, Parameter(description="Only hits of this kind.")] = None,
+    conversation_id: Annotated[
+        UUID | None, Parameter(description="Only messages of this conversation.")
+    ] = None,
+    limit: Limit = HITS_DEFAULT,
+    cursor: Cursor = None,
+    min_position: MinPosition = 0,
+) -> Response[Page[Hit]]:
+    """The best hits first; `highlight` is HTML with the matches in `<mark>`, everything else escaped."""
+    return answered(
+        await request.doors.search.search(
+            request.tenant,
+            checked_text("q", q),
+            kind=kind,
+            conversation_id=conversation_id,
+            limit=limit,
+            cursor=cursor,
+            min_position=min_position,
+        )
+    )

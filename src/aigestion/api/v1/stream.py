@@ -1,0 +1,171 @@
+"""A conversation live: recorded events, and between them the pieces of a reply being written."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from aigestion.api.answers import problems
+from aigestion.api.doors import Doors
+from aigestion.api.request import ApiRequest
+from aigestion.api.sse import HEARTBEAT, EventStream, frame
+from aigestion.events.conversation import (
+    AgentReplied,
+    ConversationStarted,
+    UserAction,
+    UserChat,
+    UserVoice,
+)
+from aigestion.events.recorded import Recorded
+from aigestion.events.run import ModelFailed, RunFailed, RunStarted
+from aigestion.kernel.errors import NotFound
+from aigestion.kernel.query import Query, matching
+from aigestion.messaging.live import Listener
+from aigestion.messaging.port import Delta, LiveItem, Wake
+from aigestion.queries.answer import BIGINT_MAX, invalid
+
+SHOWN = (
+    ConversationStarted,
+    UserChat,
+    UserVoice,
+    UserAction,
+    RunStarted,
+    AgentReplied,
+    RunFailed,
+    ModelFailed,
+)
+EVENTS_READ_MAX = 200
+RUNS_REMEMBERED_MAX = 100
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """The data of a `delta`: a piece of the reply that a run is writing."""
+
+    run_id: UUID
+    text: str
+
+
+@get(
+    "/conversations/{conversation_id:uuid}/stream",
+    responses={
+        **problems(404),
+        200: ResponseSpec(str, description="Server-sent events.", media_type="text/event-stream"),
+    },
+    media_type="text/event-stream",
+    summary="Follow a conversation live",
+    tags=["Conversations"],
+)
+async def stream(
+    request: ApiRequest,
+    conversation_id: UUID,
+    after: Annotated[
+        int, Parameter(ge=0, le=BIGINT_MAX, description="Begin behind this position.")
+    ] = 0,
+    last_event_id: Annotated[
+        str | None,
+        Parameter(header="Last-Event-ID", description="Sent by browsers; goes before `after`."),
+    ] = None,
+) -> EventStream:
+    """Recorded events with `id: <position>`, and `delta` events between them: pieces of a reply.
+
+    Connect again with `Last-Event-ID` and the stream goes on behind it, without loss or repeats.
+    """
+    if last_event_id:
+        after = _position(last_event_id)
+    doors, tenant = request.doors, request.tenant
+    await _must_exist(doors, tenant, conversation_id)
+    return EventStream(follow(doors, tenant, conversation_id, after), doors.draining)
+
+
+async def follow(
+    doors: Doors, tenant: str, conversation_id: UUID, after: int
+) -> AsyncGenerator[bytes, None]:
+    """Frames for ever. What is recorded is read from the log; the live hub only says when."""
+    query = _of(conversation_id, *SHOWN).scoped(tenant)
+    seen = _Seen(after)
+    async with doors.live.listen(tenant, conversation_id) as listener:  # before the log is read
+        stale = True
+        while True:
+            while stale:
+                events = await doors.log.read(query, after=seen.position, limit=EVENTS_READ_MAX)
+                for event in events:
+                    yield frame(event.type, event, event.position)
+                    seen.event(event)
+                stale = len(events) == EVENTS_READ_MAX
+            try:
+                item = await _next(listener, doors.limits.heartbeat_seconds)
+            except StopAsyncIteration:  # the hub stops
+                return
+            match item:
+                case Delta() if seen.delta(item):
+                    yield frame("delta", Piece(item.run_id, item.text))
+                case Wake(position):
+                    stale = position is None or position > seen.position
+                    if position is None:
+                        seen.gap()
+                case None:
+                    yield HEARTBEAT
+                    stale = True
+
+
+class _Seen:
+    """What this watcher has got, and so which pieces it still has a use for."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self._open: OrderedDict[UUID, bool] = OrderedDict()
+        """Run -> whether its pieces are still of use."""
+
+    def event(self, event: Recorded[Any]) -> None:
+        self.position = event.position
+        if isinstance(event.data, AgentReplied | RunFailed):
+            self._remember(event.data.run_id, False)
+
+    def delta(self, delta: Delta) -> bool:
+        """Whether to show it: not if its run has ended, or a piece of it was missed."""
+        if delta.run_id not in self._open:
+            self._remember(delta.run_id, True)
+        return self._open[delta.run_id]
+
+    def gap(self) -> None:
+        """Pieces may be missing: what is half shown is completed by the recorded reply."""
+        for run_id in self._open:
+            self._open[run_id] = False
+
+    def _remember(self, run_id: UUID, useful: bool) -> None:
+        self._open[run_id] = useful
+        if len(self._open) > RUNS_REMEMBERED_MAX:
+            self._open.popitem(last=False)
+
+
+async def _next(listener: Listener, timeout_seconds: float) -> LiveItem | None:
+    """The next item; None when there was none for a while."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await anext(listener)
+    except TimeoutError:
+        return None
+
+
+async def _must_exist(doors: Doors, tenant: str, conversation_id: UUID) -> None:
+    query = _of(conversation_id, ConversationStarted).scoped(tenant)
+    if not await doors.log.read(query, limit=1):
+        raise NotFound("There is no such conversation.")
+
+
+def _of(conversation_id: UUID, *types: type[Any]) -> Query:
+    return matching(f"conversation:{conversation_id}", types=tuple(one.stored_as for one in types))
+
+
+def _position(last_event_id: str) -> int:
+    if not (last_event_id.isascii() and last_event_id.isdigit()):
+        raise invalid("Last-Event-ID", "must be a position")
+    if (position := int(last_event_id)) > BIGINT_MAX:
+        raise invalid("Last-Event-ID", "must be a position")
+    return position

@@ -1,0 +1,260 @@
+"""The API over a log in memory: real commands, real feed; read models that a test fills by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from prometheus_client import CollectorRegistry
+
+from aigestion.api.doors import Doors, Limits
+from aigestion.api.keys import MintedKey, mint_key, token_hash
+from aigestion.api.projection_door import ProjectionDoor
+from aigestion.commands.dispatcher import Dispatcher
+from aigestion.events.catalog import Catalog
+from aigestion.eventstore.codec import Codec
+from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, MemoryKeyTable
+from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.vault import Vault
+from aigestion.kernel.context import Context
+from aigestion.kernel.errors import Corrupt, NotFound
+from aigestion.messaging.live import Listener
+from aigestion.messaging.port import Delta, LiveItem, Wake
+from aigestion.projections.fingerprint import Fingerprint
+from aigestion.projections.progress import Progress
+from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.queries.answer import Answer, Cursors, Page, checked_limit
+from aigestion.queries.conversations import ConversationSummary, Transcript
+from aigestion.queries.directory import AgentRecord, KeyRecord
+from aigestion.queries.documents import Document, DocumentSummary
+from aigestion.queries.feed import FeedQueries
+from aigestion.queries.search import Hit
+from aigestion.readstores.port import View
+
+OPERATOR_TOKEN = "operator-token-of-the-tests"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+VIEW = View("conversations", 1, 1)
+
+
+class MemoryMasterKey:
+    """Wraps with a key of this process."""
+
+    def __init__(self) -> None:
+        self._cipher = AESGCM(bytes(32))
+
+    def wrap(self, data_key: bytes, context: bytes) -> bytes:
+        return self._cipher.encrypt(bytes(12), data_key, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        return self._cipher.decrypt(bytes(12), wrapped, context)
+
+
+class FakeDirectory:
+    """Keys and agents that were put into it."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, KeyRecord] = {}
+        self.agent_names = {"assistant"}
+        self.lookups = 0
+
+    def issue(self, tenant: str, *, revoked: bool = False) -> MintedKey:
+        minted = mint_key()
+        self.keys[minted.key_id] = KeyRecord(
+            key_id=minted.key_id,
+            tenant=tenant,
+            secret_hash=minted.secret_hash,
+            name="a test",
+            revoked=revoked,
+        )
+        return minted
+
+    async def key(self, key_id: str, *, min_position: int = 0) -> KeyRecord | None:
+        self.lookups += 1
+        return self.keys.get(key_id)
+
+    async def agent(self, tenant: str, name: str, *, min_position: int = 0) -> AgentRecord | None:
+        if name not in self.agent_names:
+            return None
+        return AgentRecord(tenant=tenant, agent=name, description="", hears=())
+
+
+class FakeConversations:
+    """Transcripts by (tenant, id); waits for `min_position` as the real one does."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.transcripts: dict[tuple[str, UUID], Transcript] = {}
+        self.summaries: list[ConversationSummary] = []
+        self._progress = progress
+
+    async def page(
+        self, tenant: str, *, limit: int, cursor: str | None = None, min_position: int = 0
+    ) -> Answer[Page[ConversationSummary]]:
+        _, position = await self._progress.at_least("conversations", min_position, 0.05)
+        checked_limit(limit)
+        Cursors(KeyRecord, [tenant]).decode(cursor)
+        return Answer(position, Page(self.summaries[:limit], None))
+
+    async def transcript(
+        self, tenant: str, conversation_id: UUID, *, min_position: int = 0
+    ) -> Answer[Transcript]:
+        _, position = await self._progress.at_least("conversations", min_position, 0.05)
+        found = self.transcripts.get((tenant, conversation_id))
+        if found is None:
+            raise NotFound("There is no such conversation.")
+        return Answer(position, found)
+
+
+class FakeDocuments:
+    """Documents by (tenant, id)."""
+
+    def __init__(self) -> None:
+        self.documents: dict[tuple[str, UUID], Document] = {}
+
+    async def page(
+        self, tenant: str, *, limit: int, cursor: str | None = None, min_position: int = 0
+    ) -> Answer[Page[DocumentSummary]]:
+        return Answer(1, Page([], None))
+
+    async def document(
+        self, tenant: str, document_id: UUID, *, min_position: int = 0
+    ) -> Answer[Document]:
+        found = self.documents.get((tenant, document_id))
+        if found is None:
+            raise NotFound("There is no such document.")
+        return Answer(1, found)
+
+
+class FakeSearch:
+    """Remembers what it was asked; raises what a test puts into `error`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.error: Exception | None = None
+
+    async def search(self, tenant: str, q: str, **filters: Any) -> Answer[Page[Hit]]:
+        self.asked.append((tenant, q, filters))
+        if self.error is not None:
+            raise self.error
+        return Answer(1, Page([], None))
+
+
+class FakeUsage:
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def usage(self, tenant: str, **parameters: Any) -> Answer[list[Any]]:
+        self.asked.append((tenant, parameters))
+        return Answer(1, [])
+
+
+class MemoryLive:
+    """The live hub without a broker: a test says what comes."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[tuple[str, UUID], list[Listener]] = {}
+
+    @asynccontextmanager
+    async def listen(self, tenant: str, conversation_id: UUID) -> AsyncIterator[Listener]:
+        listener = Listener()
+        group = self.listeners.setdefault((tenant, conversation_id), [])
+        group.append(listener)
+        try:
+            yield listener
+        finally:
+            group.remove(listener)
+
+    def put(self, item: LiveItem) -> None:
+        for group in list(self.listeners.values()):
+            for listener in group:
+                listener.put(item)
+
+    def delta(self, conversation_id: UUID, run_id: UUID, text: str) -> None:
+        self.put(Delta(conversation_id, run_id, text))
+
+    @property
+    def watchers(self) -> int:
+        return sum(len(group) for group in self.listeners.values())
+
+
+class World:
+    """A log in memory with everything the API needs around it."""
+
+    def __init__(self, *, heartbeat_seconds: float = 15.0) -> None:
+        self.store = MemoryEventStore()
+        self.vault = Vault(MemoryKeyTable(), MemoryMasterKey())
+        self.codec = Codec(Catalog(), self.vault, MemoryBlobStore())
+        self.dispatcher = Dispatcher(self.store, self.codec)
+        self.log = LogReader(self.store, self.codec)
+        self.progress = Progress(["conversations"])
+        self.progress.advance(VIEW, 0)
+        self.directory = FakeDirectory()
+        self.conversations = FakeConversations(self.progress)
+        self.documents = FakeDocuments()
+        self.search = FakeSearch()
+        self.usage = FakeUsage()
+        self.live = MemoryLive()
+        self.store.on_append.append(lambda head: self.live.put(Wake(head)))
+        self.sick: dict[str, Exception] = {}
+        self.demo = self.directory.issue("demo")
+        self.doors = Doors(
+            dispatcher=self.dispatcher,
+            conversations=self.conversations,  # type: ignore[arg-type]
+            documents=self.documents,  # type: ignore[arg-type]
+            search=self.search,  # type: ignore[arg-type]
+            usage=self.usage,  # type: ignore[arg-type]
+            feed=FeedQueries(self.log),
+            directory=self.directory,  # type: ignore[arg-type]
+            log=self.log,
+            live=self.live,  # type: ignore[arg-type]
+            vault=self.vault,
+            projections=ProjectionDoor(
+                status=self.progress.status,
+                head=self.log.head,
+                rebuild=self._rebuild,
+                verify=self._verify,
+            ),
+            health={name: self._check(name) for name in ("postgres", "nats", "clickhouse")},
+            metrics=CollectorRegistry(),
+            asyncapi=lambda: b'{"asyncapi": "3.0.0"}',
+            operator_token_hash=token_hash(OPERATOR_TOKEN),
+            draining=asyncio.Event(),
+            limits=Limits(health_timeout_seconds=0.2, heartbeat_seconds=heartbeat_seconds),
+            clock=lambda: NOW,
+        )
+
+    async def happen(self, *commands: Any, tenant: str = "demo") -> list[Any]:
+        """Dispatch as the system does; returns the recorded events."""
+        happened: list[Any] = []
+        for command in commands:
+            outcome = await self.dispatcher.dispatch(
+                command, Context(tenant=tenant, actor="system")
+            )
+            happened += outcome.events
+        return happened
+
+    async def types(self) -> Sequence[str]:
+        return [recorded.type for recorded in await self.log.read()]
+
+    def _check(self, name: str) -> Any:
+        async def check() -> None:
+            if name in self.sick:
+                raise self.sick[name]
+
+        return check
+
+    async def _rebuild(self, projection: str, on_progress: OnProgress) -> Rebuilt:
+        if projection != "conversations":
+            raise NotFound(f"There is no projection {projection}.")
+        for position in range(1, 4):
+            on_progress(position, 3)
+            await asyncio.sleep(0.25)
+        return Rebuilt(view=VIEW, position=3, fingerprint=Fingerprint(rows=1, digest="00"))
+
+    async def _verify(self, projection: str, on_progress: OnProgress) -> Any:
+        await asyncio.sleep(0.25)
+        raise Corrupt("The view does not hold what was put into it.")
