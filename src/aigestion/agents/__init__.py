@@ -1,0 +1,1 @@
+"""Who reacts: agents hear events and speak through commands."""

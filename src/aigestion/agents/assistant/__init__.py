@@ -1,0 +1,1 @@
+"""The assistant: answers questions from the tenant's documents."""

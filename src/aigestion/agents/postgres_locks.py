@@ -1,0 +1,96 @@
+"""Run locks as session-level advisory locks of Postgres, all on one connection of their own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+
+from aigestion.agents.locks import MemoryLocks
+from aigestion.kernel.errors import Unavailable
+from aigestion.messaging.leader import lock_key
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+STATEMENT_TIMEOUT_SECONDS = 5.0
+
+_NOT_REACHED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+_log = logging.getLogger(__name__)
+
+
+class PostgresLocks:
+    """If the connection breaks, every lock is gone, and the log's conditions alone keep runs single.
+
+    The connection must reach Postgres itself: a pooler in transaction mode gives sessions away.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._one_statement_at_a_time = asyncio.Lock()
+        # A session gets its own advisory lock a second time: within the process we must ask ourselves.
+        self._ours = MemoryLocks()
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[bool]:
+        async with self._ours.hold(name) as free_here:
+            if not free_here:
+                yield False
+                return
+            key = lock_key(name)
+            session = await self._try(key)
+            try:
+                yield session is not None
+            finally:
+                if session is not None:
+                    # A run that is cancelled twice must not leave its lock behind.
+                    await asyncio.shield(self._release(session, key))
+
+    async def close(self) -> None:
+        """Give up every lock."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(*_NOT_REACHED):
+                await connection.close(timeout=1)
+
+    async def _try(self, key: int) -> "asyncpg.Connection[Any] | None":
+        """The session that now holds the lock; None if another one does."""
+        async with self._one_statement_at_a_time:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await self._connect()
+                taken = await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key)
+            except _NOT_REACHED as error:
+                self._hang_up(self._connection)
+                raise Unavailable("Postgres gives no locks", engine="postgres") from error
+            except asyncio.CancelledError:
+                # Nobody knows whether the lock was taken. Ending the session frees it for certain.
+                self._hang_up(self._connection)
+                raise
+            return self._connection if taken else None
+
+    async def _release(self, session: "asyncpg.Connection[Any]", key: int) -> None:
+        async with self._one_statement_at_a_time:
+            if session.is_closed():
+                _log.warning("the connection that held the locks of runs is gone")
+                return
+            try:
+                await session.fetchval("SELECT pg_advisory_unlock($1)", key)
+            except _NOT_REACHED:
+                self._hang_up(session)
+
+    def _hang_up(self, session: "asyncpg.Connection[Any] | None") -> None:
+        if session is not None:
+            session.terminate()
+        if self._connection is session:
+            self._connection = None
+
+    async def _connect(self) -> "asyncpg.Connection[Any]":
+        return await asyncpg.connect(
+            self._dsn,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=STATEMENT_TIMEOUT_SECONDS,
+            server_settings={"application_name": "aigestion agents"},
+        )

@@ -1,0 +1,42 @@
+"""Runs agents: from the position of an event that may be heard to the end of the run, once."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from aigestion.agents.definition import AgentDefinition
+from aigestion.agents.deps import AgentDeps
+from aigestion.agents.locks import Locks
+from aigestion.agents.reaction import Reaction
+from aigestion.events.recorded import Recorded
+from aigestion.kernel.ids import derived_id
+
+
+class AgentRunner:
+    """Whoever calls only says where to look: what is heard is read from the log, which alone is true."""
+
+    def __init__(self, agents: Iterable[AgentDefinition], deps: AgentDeps, locks: Locks) -> None:
+        self._agents = {agent.name: agent for agent in agents}
+        self._deps = deps
+        self._locks = locks
+
+    async def react(self, position: int) -> None:
+        """React to the event at this position, or go on where an earlier reaction ended.
+
+        Harmless again and beside others. Raises `Unavailable` if the log does not answer.
+        """
+        heard = await self._heard(position)
+        agent = None if heard is None else self._agent_for(heard)
+        if heard is None or agent is None:
+            return
+        async with self._locks.hold(f"run/{derived_id(heard.id, agent.name)}") as ours:
+            if ours:
+                await Reaction(self._deps, agent, heard).carry_on()
+
+    def _agent_for(self, heard: Recorded[Any]) -> AgentDefinition | None:
+        """The agent of this program that reacts to the event; others' agents may hear it elsewhere."""
+        agent = self._agents.get(getattr(heard.data, "agent", ""))
+        return agent if agent is not None and heard.type in agent.hears else None
+
+    async def _heard(self, position: int) -> Recorded[Any] | None:
+        events = await self._deps.reader.read(after=position - 1, limit=1)
+        return events[0] if events and events[0].position == position else None

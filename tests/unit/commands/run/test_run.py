@@ -1,0 +1,125 @@
+"""The rules of a run: started once, one call at a time, one end."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from aigestion.commands.run.complete_model_call import CompleteModelCall
+from aigestion.commands.run.fail_model_call import FailModelCall
+from aigestion.commands.run.fail_run import FailRun
+from aigestion.commands.run.record_context import RecordContext
+from aigestion.commands.run.request_model import RequestModel
+from aigestion.commands.run.start_run import StartRun
+from aigestion.events.conversation import AgentReplied
+from aigestion.events.run import (
+    ModelCompleted,
+    ModelFailed,
+    ModelRequested,
+    RunContextRetrieved,
+    RunFailed,
+    RunStarted,
+)
+from aigestion.kernel.errors import Refused
+from aigestion.testing import given
+
+RUN, CONVERSATION, HEARD = UUID(int=1), UUID(int=2), UUID(int=3)
+FIRST_CALL, SECOND_CALL = UUID(int=4), UUID(int=5)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+START = StartRun(run_id=RUN, conversation_id=CONVERSATION, agent="assistant", in_reply_to=HEARD)
+STARTED = RunStarted(run_id=RUN, conversation_id=CONVERSATION, agent="assistant", in_reply_to=HEARD)
+CONTEXT = RunContextRetrieved(run_id=RUN, turns=0, passages=())
+REQUEST = RequestModel(
+    run_id=RUN, call_id=FIRST_CALL, attempt=1, provider="p", model="m", parameters={}, manifest=()
+)
+REQUESTED = ModelRequested(
+    run_id=RUN, call_id=FIRST_CALL, attempt=1, provider="p", model="m", parameters={}, manifest=()
+)
+COMPLETED = ModelCompleted(
+    run_id=RUN, conversation_id=CONVERSATION, agent="assistant", call_id=FIRST_CALL, provider="p",
+    requested_model="m", returned_model="m-1", finish_reason="stop", usage={}, input_tokens=1,
+    output_tokens=1, requested_at=NOON, first_token_seconds=0.1, duration_seconds=0.2,
+    output_hash="h",
+)  # fmt: skip
+REPLIED = AgentReplied(
+    conversation_id=CONVERSATION, user_id="ana", agent="assistant", run_id=RUN, in_reply_to=HEARD,
+    text="Because.",
+)  # fmt: skip
+CALL_FAILED = ModelFailed(
+    run_id=RUN, conversation_id=CONVERSATION, agent="assistant", user_id="ana", call_id=FIRST_CALL,
+    provider="p", requested_model="m", reason="timeout", message="", requested_at=NOON,
+)  # fmt: skip
+FAILED = RunFailed(
+    run_id=RUN, conversation_id=CONVERSATION, user_id="ana", agent="assistant", in_reply_to=HEARD,
+    reason="timeout", message="Too late.",
+)  # fmt: skip
+ERASED = msgspec.structs.replace(FAILED, reason="erased")
+SECOND_REQUEST = msgspec.structs.replace(REQUEST, call_id=SECOND_CALL, attempt=2)
+
+
+def test_a_run_is_started_once() -> None:
+    given().when(START).then(STARTED)
+    given(STARTED).when(START).then_nothing()
+    given(STARTED, FAILED).when(START).then_nothing()
+
+
+def test_a_run_finds_its_context_once() -> None:
+    record = RecordContext(run_id=RUN, turns=0, passages=())
+
+    given(STARTED).when(record).then(CONTEXT)
+    given(STARTED, CONTEXT).when(record).then_nothing()
+    given().when(record).then_nothing()
+
+
+def test_a_model_is_asked_by_a_run_that_goes_on() -> None:
+    given(STARTED, CONTEXT).when(REQUEST).then(REQUESTED)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [(), (STARTED, REQUESTED), (STARTED, FAILED), (STARTED, REQUESTED, COMPLETED, REPLIED)],
+)
+def test_no_model_is_asked_before_beside_or_after(before: tuple[RunStarted, ...]) -> None:
+    given(*before).when(SECOND_REQUEST).then_refused(Refused)
+
+
+def test_after_a_failed_call_another_may_be_made() -> None:
+    before = (STARTED, CONTEXT, REQUESTED, CALL_FAILED)
+
+    [requested] = given(*before).when(SECOND_REQUEST).events or []
+
+    assert requested == msgspec.structs.replace(REQUESTED, call_id=SECOND_CALL, attempt=2)
+
+
+def test_answer_and_reply_come_together_and_once() -> None:
+    complete = CompleteModelCall(COMPLETED, REPLIED)
+
+    given(STARTED, REQUESTED).when(complete).then(COMPLETED, REPLIED)
+    given(STARTED, REQUESTED, COMPLETED, REPLIED).when(complete).then_nothing()
+
+
+def test_a_late_answer_to_a_call_given_up_is_no_news() -> None:
+    late = CompleteModelCall(COMPLETED, REPLIED)
+    second = msgspec.structs.replace(REQUESTED, call_id=SECOND_CALL, attempt=2)
+
+    given(STARTED, REQUESTED, CALL_FAILED).when(late).then_nothing()
+    given(STARTED, REQUESTED, CALL_FAILED, second).when(late).then_nothing()
+
+
+def test_a_failed_call_may_end_the_run_with_it() -> None:
+    given(STARTED, REQUESTED).when(FailModelCall(CALL_FAILED)).then(CALL_FAILED)
+    given(STARTED, REQUESTED).when(FailModelCall(CALL_FAILED, FAILED)).then(CALL_FAILED, FAILED)
+    given(STARTED).when(FailModelCall(CALL_FAILED, FAILED)).then_nothing()
+
+
+def test_a_run_fails_once_and_not_over_an_open_call() -> None:
+    given(STARTED).when(FailRun(FAILED)).then(FAILED)
+    given(STARTED, FAILED).when(FailRun(FAILED)).then_nothing()
+    given(STARTED, REQUESTED).when(FailRun(FAILED)).then_nothing()
+    given(STARTED, REQUESTED, COMPLETED, REPLIED).when(FailRun(FAILED)).then_nothing()
+
+
+def test_an_erased_subject_ends_a_run_whatever_is_open() -> None:
+    given(STARTED, REQUESTED).when(FailRun(ERASED)).then(ERASED)
