@@ -49,7 +49,7 @@ class OpenedKey:
         nonce = sealed[_KEY_ID_END:_HEADER_BYTES]
         try:
             return self._cipher.decrypt(nonce, sealed[_HEADER_BYTES:], self._whose + place)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Corrupt(
                 "A sealed value was changed, or moved from where it was sealed."
             ) from error
