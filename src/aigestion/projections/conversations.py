@@ -15,7 +15,7 @@ from aigestion.events.conversation import (
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelFailed, RunFailed
 from aigestion.projections.projection import Projection
-from aigestion.projections.text import storable
+from aigestion.projections.text import storable, storable_json
 from aigestion.readstores.port import Change, Put
 
 _Said = UserChat | UserVoice | UserAction
@@ -71,8 +71,12 @@ def _said(recorded: Recorded[Any], event: _Said) -> Put:
         case UserVoice():
             said = {"kind": "voice", "text": storable(event.transcript)}
         case UserAction():
-            name = storable(event.name)
-            said = {"kind": "action", "text": "", "name": name, "properties": event.properties}
+            said = {
+                "kind": "action",
+                "text": "",
+                "name": storable(event.name),
+                "properties": storable_json(event.properties),
+            }
     message = {"role": "user", "state": "final", **said}
     return Put("messages", str(recorded.id), _envelope(recorded, event) | message)
 
@@ -93,7 +97,9 @@ def _answered(recorded: Recorded[Any], event: _Answered) -> Put:
             answered = {
                 "state": "final",
                 "text": storable(event.text),
-                "citations": msgspec.to_builtins(event.citations),
+                "citations": [
+                    storable_json(msgspec.to_builtins(citation)) for citation in event.citations
+                ],
                 "in_reply_to": str(event.in_reply_to),
             }
     message = {"role": "assistant", "kind": "reply", "run_id": str(event.run_id), **answered}

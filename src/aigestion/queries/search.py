@@ -16,6 +16,8 @@ from aigestion.readstores.port import View
 
 QUERY_CHARS_MAX = 1_000
 WORDS_MAX = 32
+COMMON_PASSAGES_MIN = 1_000
+"""A word that more passages than this have, and more than half of them, is too common to look up."""
 
 HitKind = Literal["message", "document"]
 
@@ -100,7 +102,16 @@ class SearchQueries:
         checked_limit(limit)
         view, position = await self._progress.at_least("documents", min_position)
         text = q.replace("\0", " ")
-        rows = await fetch(self._pool, "passages_by_words", view, tenant, text, limit, WORDS_MAX)
+        rows = await fetch(
+            self._pool,
+            "passages_by_words",
+            view,
+            tenant,
+            text,
+            limit,
+            WORDS_MAX,
+            COMMON_PASSAGES_MIN,
+        )
         return Answer(position, [msgspec.convert(dict(row), PassageHit) for row in rows])
 
 

@@ -1,4 +1,5 @@
--- Passages that share words with the text $2; a word counts the more, the fewer passages have it.
+-- Passages that share words with the text $2; a word counts the more, the fewer passages have it. Words that
+-- most passages have (and more than $5) rank what the others find: looking them up would find everything.
 WITH asked AS MATERIALIZED (
     SELECT word, query, telling FROM {view}.words_of($2)
 ),
@@ -9,7 +10,8 @@ words AS MATERIALIZED (
     LIMIT $4
 ),
 weighed AS MATERIALIZED (
-    SELECT words.query, ln(1 + (total.n - having_it.n + 0.5::float8) / (having_it.n + 0.5::float8)) AS weight
+    SELECT words.query, having_it.n <= greatest($5, total.n / 2) AS rare,
+           ln(1 + (total.n - having_it.n + 0.5::float8) / (having_it.n + 0.5::float8)) AS weight
     FROM words,
          (SELECT count(*) AS n FROM {view}.passages WHERE tenant = $1) AS total,
          LATERAL (SELECT count(*) AS n FROM {view}.passages AS p
@@ -17,7 +19,9 @@ weighed AS MATERIALIZED (
     WHERE having_it.n > 0
 ),
 any_word AS MATERIALIZED (
-    SELECT string_agg('(' || query::text || ')', ' | ')::tsquery AS query FROM weighed
+    SELECT string_agg('(' || query::text || ')', ' | ')::tsquery AS query
+    FROM weighed
+    WHERE rare OR NOT EXISTS (SELECT FROM weighed WHERE rare)
 )
 SELECT p.document_id, p.n, p.title, p.text, matches.score
 FROM any_word

@@ -1,7 +1,10 @@
 -- Messages that match the question $2, best first, after the hit ($4, $5); of the conversation $3 only.
-WITH found AS (
+WITH asked AS MATERIALIZED (
+    SELECT {view}.asked($2) AS query, {view}.any_word($2) AS words
+),
+found AS (
     SELECT m.key, ts_rank(m.words, asked.words)::float8 AS score
-    FROM {view}.messages AS m, (SELECT {view}.asked($2) AS query, {view}.any_word($2) AS words) AS asked
+    FROM {view}.messages AS m, asked
     WHERE m.tenant = $1 AND m.words @@ asked.query
       AND ($3::text IS NULL OR m.conversation_id = $3)
 ),
@@ -13,8 +16,8 @@ page AS (
     LIMIT $6
 )
 SELECT 'message' AS kind, m.key AS id, m.conversation_id, c.title, m.position, m.occurred_at, page.score,
-       {view}.marked(m.text, $2) AS marked
-FROM page
+       {view}.marked(m.text, asked.words) AS marked
+FROM asked, page
 JOIN {view}.messages AS m USING (key)
 LEFT JOIN {view}.conversations AS c ON c.key = m.tenant || '/' || m.conversation_id
 ORDER BY page.score DESC, page.key DESC

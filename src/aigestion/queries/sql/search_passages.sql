@@ -1,7 +1,10 @@
 -- Passages of documents that match the question $2, best first, after the hit ($3, $4).
-WITH found AS (
+WITH asked AS MATERIALIZED (
+    SELECT {view}.asked($2) AS query, {view}.any_word($2) AS words
+),
+found AS (
     SELECT p.key, p.document_id || '/' || p.n AS id, ts_rank(p.words, asked.words)::float8 AS score
-    FROM {view}.passages AS p, (SELECT {view}.asked($2) AS query, {view}.any_word($2) AS words) AS asked
+    FROM {view}.passages AS p, asked
     WHERE p.tenant = $1 AND p.words @@ asked.query
 ),
 page AS (
@@ -12,7 +15,7 @@ page AS (
     LIMIT $5
 )
 SELECT 'document' AS kind, page.id, p.document_id, p.n AS passage, p.title, p.position,
-       p.added_at AS occurred_at, page.score, {view}.marked(p.text, $2) AS marked
-FROM page
+       p.added_at AS occurred_at, page.score, {view}.marked(p.text, asked.words) AS marked
+FROM asked, page
 JOIN {view}.passages AS p USING (key)
 ORDER BY page.score DESC, page.id COLLATE "C" DESC

@@ -14,15 +14,21 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN translate($1, 'áàâäãéèêëíìîïóòôöõúùûüñçÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇ',
                      'aaaaaeeeeiiiiooooouuuuncAAAAAEEEEIIIIOOOOOUUUUNC');
 
+-- What may be indexed of a text: its beginning (a tsvector holds 1 MiB at most), and without the signs that
+-- make the parser take `List<Invoice>` for a tag and leave the word out.
+CREATE OR REPLACE FUNCTION {view}.indexable(text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN translate(left($1, 50000), '<>&', '   ');
+
 -- Text as it is indexed: stemmed in English and in Spanish, and in Spanish as people type it who leave
--- accents out. Beyond 50,000 characters nothing is indexed: a tsvector holds 1 MiB at most.
+-- accents out.
 CREATE OR REPLACE FUNCTION {view}.vector(text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN to_tsvector('pg_catalog.english', left($1, 50000))
-    || to_tsvector('pg_catalog.spanish', left($1, 50000))
-    || CASE WHEN {view}.plain($1) <> $1
-            THEN to_tsvector('pg_catalog.spanish', {view}.plain(left($1, 50000)))
-            ELSE ''::tsvector END;
+RETURN to_tsvector('pg_catalog.english', {view}.indexable($1))
+    || to_tsvector('pg_catalog.spanish', {view}.indexable($1))
+    || CASE WHEN octet_length($1) = length($1) -- ASCII has no accents, and most texts are ASCII
+            THEN ''::tsvector
+            ELSE to_tsvector('pg_catalog.spanish', {view}.plain({view}.indexable($1))) END;
 
 -- A question as it is typed into a search box: words, "a phrase", or, -without.
 CREATE OR REPLACE FUNCTION {view}.asked(text) RETURNS tsquery
@@ -43,7 +49,7 @@ BEGIN ATOMIC
                || plainto_tsquery('pg_catalog.spanish', {view}.plain(lexeme)),
            numnode(plainto_tsquery('pg_catalog.english', lexeme)) > 0
                AND numnode(plainto_tsquery('pg_catalog.spanish', lexeme)) > 0
-    FROM unnest(to_tsvector('pg_catalog.simple', left($1, 50000)));
+    FROM unnest(to_tsvector('pg_catalog.simple', {view}.indexable($1)));
 END;
 
 -- Finds what shares at least one word with a text: for ranking, for marking, for whole questions.
@@ -56,20 +62,19 @@ BEGIN ATOMIC
     WHERE telling OR NOT EXISTS (SELECT FROM words WHERE telling);
 END;
 
--- A text, and the same text with the words of a question between U+E000 and U+E001 as English, as Spanish,
--- and as Spanish without accents: the reader puts the marks of all three together.
-CREATE OR REPLACE FUNCTION {view}.marked(text, question text) RETURNS text[]
+-- A text, and what is indexed of it with the words of a query between U+E000 and U+E001: as English, as
+-- Spanish, and as Spanish without accents. Each is as long as the text: the reader puts the marks together.
+CREATE OR REPLACE FUNCTION {view}.marked(text, tsquery) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT ARRAY[
-        clean,
-        ts_headline('pg_catalog.english', clean, query, marks),
-        ts_headline('pg_catalog.spanish', clean, query, marks),
-        ts_headline('pg_catalog.spanish', {view}.plain(clean), query, marks)
+        shown,
+        ts_headline('pg_catalog.english', indexed, $2, marks),
+        ts_headline('pg_catalog.spanish', indexed, $2, marks),
+        CASE WHEN octet_length(indexed) <> length(indexed)
+             THEN ts_headline('pg_catalog.spanish', {view}.plain(indexed), $2, marks) ELSE '' END
     ]
-    FROM (
-        SELECT translate(left($1, 20000), E'\uE000\uE001', '') AS clean,
-               {view}.any_word(question) AS query,
-               E'HighlightAll=true, StartSel="\uE000", StopSel="\uE001"' AS marks
-    ) AS asked;
+    FROM (SELECT translate(left($1, 20000), E'\uE000\uE001', '') AS shown) AS text,
+         LATERAL (SELECT {view}.indexable(shown) AS indexed,
+                         E'HighlightAll=true, StartSel="\uE000", StopSel="\uE001"' AS marks) AS asked;
 END;

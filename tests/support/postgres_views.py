@@ -1,0 +1,48 @@
+"""Read models in a real PostgreSQL, filled from events that were recorded by hand."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from aigestion.events.recorded import Recorded
+from aigestion.projections.catalog import PROJECTIONS
+from aigestion.projections.progress import Progress
+from aigestion.projections.projection import Projection
+from aigestion.readstores.port import View
+from aigestion.readstores.postgres.store import PostgresReadStore
+from tests.support.log import migrated
+
+IN_POSTGRES = tuple(projection for projection in PROJECTIONS if projection.store == "postgres")
+
+
+@asynccontextmanager
+async def runtime_pool(owner_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of the runtime role: what the program may do, and no more."""
+    async with asyncpg.create_pool(await migrated(owner_url), min_size=1, max_size=4) as pool:
+        yield pool
+
+
+class Views:
+    """The serving views, and what this process knows of them."""
+
+    def __init__(self, pool: asyncpg.Pool, generation: int = 1) -> None:
+        self.pool = pool
+        self.progress = Progress()
+        self.store = PostgresReadStore(pool)
+        self.generation = generation
+
+    async def show(self, events: Iterable[Recorded[Any]]) -> None:
+        """Project these events; they follow those shown before."""
+        events = list(events)
+        for projection in IN_POSTGRES:
+            view = self.view(projection)
+            changes = [change for event in events for change in projection.project(event)]
+            await self.store.prepare(view)
+            position = events[-1].position if events else 0
+            await self.store.apply(view, changes, position)
+            self.progress.advance(view, position)
+
+    def view(self, projection: Projection) -> View:
+        return View(projection.name, projection.version, self.generation)
