@@ -30,6 +30,8 @@ SIMILARITY_MIN = 0.845
 this project's documentation: its own questions reach 0.87 to 0.93, questions about anything else 0.75 to 0.83."""
 COVERAGE_MIN = 0.6
 """Which part of the question's telling words a passage must hold to count as found by its words."""
+SCORE_DIGITS = 5
+"""More would tell nothing: neighbouring ranks differ in the fourth."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +74,8 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def retrieved(self) -> RetrievedPassage:
-        return RetrievedPassage(self.source.document_id, self.source.passage, self.score)
+        score = round(self.score, SCORE_DIGITS)
+        return RetrievedPassage(self.source.document_id, self.source.passage, score)
 
 
 class ContextSearch:

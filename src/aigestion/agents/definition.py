@@ -18,7 +18,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A provider that asks to be left alone for longer is not waited for."""
     history_turns_max: int = 12
     history_chars_max: int = 12_000
-    passages_max: int = 6
+    passages_max: int = 5
     output_tokens_max: int = 1_024
 
 

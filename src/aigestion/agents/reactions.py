@@ -33,6 +33,11 @@ class Reactions:
         """How often a position's reaction raised in a row, and when it may be begun anew."""
         self._draining = False
 
+    @property
+    def going_on(self) -> int:
+        """How many there are, those that wait for room included."""
+        return len(self._going_on)
+
     def begin(self, position: int) -> "asyncio.Task[bool] | None":
         """The reaction to the event at this position: the one going on, or a new one.
 

@@ -1,0 +1,89 @@
+"""The sweep: whatever the broker forgot is found in the log."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from aigestion.agents.reactions import Reactions
+from aigestion.agents.sweep import Sweep
+from aigestion.kernel.ids import derived_id
+from aigestion.llm.scripted import ScriptedModel, says
+from aigestion.queries.runs import UnfinishedRun
+from tests.unit.agents.conftest import Build
+from tests.unit.agents.house import CONVERSATION, TENANT, House
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Unfinished:
+    """What the read model would say: every user's message without an end."""
+
+    def __init__(
+        self, house: House, *, agent: str = "assistant", knows_position: bool = True
+    ) -> None:
+        self.house = house
+        self.agent = agent
+        self.knows_position = knows_position
+        self.idle_before: list[datetime] = []
+
+    async def unfinished(self, *, idle_before: datetime, limit: int) -> list[UnfinishedRun]:
+        self.idle_before.append(idle_before)
+        events = await self.house.reader.read()
+        ended = {e.data.in_reply_to for e in events if e.type in ("agent.replied", "run.failed")}
+        return [
+            UnfinishedRun(
+                run_id=derived_id(e.id, self.agent), tenant=TENANT, conversation_id=CONVERSATION,
+                agent=self.agent, in_reply_to=e.id, state="heard", touched_at=e.recorded_at,
+                event_position=e.position if self.knows_position else None,
+            )
+            for e in events
+            if e.type == "user.chat" and e.id not in ended
+        ]  # fmt: skip
+
+
+async def sweep_once(house: House, unfinished: Unfinished) -> None:
+    reactions = Reactions(house.runner().react)
+    sweep = Sweep(unfinished, house.reader, reactions, ["assistant"], clock=lambda: NOW)
+    await sweep.once(10)
+    async with asyncio.timeout(2):
+        while reactions.going_on:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+async def test_an_event_nobody_heard_is_reacted_to(build: Build) -> None:
+    house = build(ScriptedModel(says("Yes.")))
+    await house.say("Is it?")
+    unfinished = Unfinished(house)
+
+    await sweep_once(house, unfinished)
+
+    assert (await house.types())[-1] == "agent.replied"
+    assert unfinished.idle_before == [NOW - timedelta(seconds=10)]
+
+
+async def test_a_run_whose_row_names_no_position_is_found_in_the_log(build: Build) -> None:
+    house = build(ScriptedModel(says("Yes.")))
+    await house.say("Is it?")
+
+    await sweep_once(house, Unfinished(house, knows_position=False))
+
+    assert (await house.types())[-1] == "agent.replied"
+
+
+async def test_sweeping_again_changes_nothing(build: Build) -> None:
+    house = build(ScriptedModel(says("Yes.")))
+    heard = await house.say("Is it?")
+    await house.runner().react(heard)
+    before = await house.store.head()
+
+    await sweep_once(house, Unfinished(house))
+
+    assert await house.store.head() == before
+
+
+async def test_runs_of_agents_elsewhere_are_left_to_them(build: Build) -> None:
+    house = build(ScriptedModel(says("Yes.")))
+    await house.say("Is it?")
+
+    await sweep_once(house, Unfinished(house, agent="elsewhere"))
+
+    assert await house.types() == []
