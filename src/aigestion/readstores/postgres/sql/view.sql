@@ -43,13 +43,12 @@ CREATE OR REPLACE FUNCTION {view}.words_of(text)
 RETURNS TABLE (word text, query tsquery, telling boolean)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT lexeme,
-           plainto_tsquery('pg_catalog.english', lexeme)
-               || plainto_tsquery('pg_catalog.spanish', lexeme)
-               || plainto_tsquery('pg_catalog.spanish', {view}.plain(lexeme)),
-           numnode(plainto_tsquery('pg_catalog.english', lexeme)) > 0
-               AND numnode(plainto_tsquery('pg_catalog.spanish', lexeme)) > 0
-    FROM unnest(to_tsvector('pg_catalog.simple', {view}.indexable($1)));
+    SELECT lexeme, english || spanish || plain, numnode(english) > 0 AND numnode(spanish) > 0
+    FROM unnest(to_tsvector('pg_catalog.simple', {view}.indexable($1))),
+         LATERAL (SELECT plainto_tsquery('pg_catalog.english', lexeme) AS english,
+                         plainto_tsquery('pg_catalog.spanish', lexeme) AS spanish,
+                         plainto_tsquery('pg_catalog.spanish', {view}.plain(lexeme)) AS plain) AS stems
+    WHERE numnode(english || spanish || plain) > 0;
 END;
 
 -- Finds what shares at least one word with a text: for ranking, for marking, for whole questions.
