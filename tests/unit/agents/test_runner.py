@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from aigestion.agents.definition import Limits
+from aigestion.agents.locks import MemoryLocks
 from aigestion.commands.conversation.post_interaction import Action, PostInteraction, Voice
 from aigestion.events.conversation import Citation
 from aigestion.kernel.errors import Unavailable, ViewBehind
 from aigestion.llm.builtin import BuiltinModel
 from aigestion.llm.port import Done, Failed, TextDelta, Turn
-from aigestion.llm.scripted import ScriptedModel, fails, hangs, says
+from aigestion.llm.scripted import Pause, ScriptedModel, fails, hangs, says
 from tests.unit.agents.conftest import Build
 from tests.unit.agents.house import ANA, CONVERSATION, DOCUMENT, LIMITS
 
@@ -214,8 +215,8 @@ async def test_a_lost_live_channel_does_not_lose_the_reply(build: Build) -> None
     assert await house.types() == REPLIED
 
 
-async def test_two_runners_on_one_run_make_one_reply(build: Build) -> None:
-    model = ScriptedModel(says("Yes."))
+async def test_many_runners_at_once_make_one_reply(build: Build) -> None:
+    model = ScriptedModel((Pause(0.02), *says("Yes.")))
     house = build(model)
     heard = await house.say("Is it?")
 
@@ -225,18 +226,36 @@ async def test_two_runners_on_one_run_make_one_reply(build: Build) -> None:
     assert len(model.requests) == 1
 
 
-async def test_even_without_locks_a_run_ends_once(build: Build) -> None:
-    house = build(ScriptedModel(says("Yes.", " Really.")))
+async def test_a_run_somebody_works_on_is_left_to_them(build: Build) -> None:
+    house = build(ScriptedModel((Pause(0.05), *says("Yes."))))
     heard = await house.say("Is it?")
-    runners = [house.runner() for _ in range(4)]
-    for runner in runners:
-        runner._locks = type(house.locks)()  # type: ignore[attr-defined]  # each process its own
+    first = asyncio.create_task(house.runner().react(heard))
+    await asyncio.sleep(0.02)
 
-    await asyncio.gather(*(runner.react(heard) for runner in runners))
+    await house.runner().react(heard)
+    await first
 
-    types = await house.types()
-    assert types.count("agent.replied") + types.count("run.failed") == 1
-    assert types.count("run.started") == 1
+    assert await house.types() == REPLIED
+
+
+@pytest.mark.parametrize("loser", ["answers late", "fails late"])
+async def test_even_without_locks_a_run_ends_once(build: Build, loser: str) -> None:
+    late = says("Late.") if loser == "answers late" else fails("refused", retryable=False)
+    quick, slow = ScriptedModel(says("Yes.")), ScriptedModel((Pause(0.05), *late))
+    house = build(quick)
+    heard = await house.say("Is it?")
+    first = asyncio.create_task(house.runner(model=slow).react(heard))
+    await asyncio.sleep(0.02)
+    house.locks = MemoryLocks()  # the first one's connection broke, and its locks with it
+
+    await house.runner().react(heard)
+    await first
+
+    assert (await house.types())[2:] == [
+        "model.requested", "model.failed", "model.requested", "model.completed", "agent.replied",
+    ]  # fmt: skip
+    assert (await house.last("model.failed")).reason == "unknown"
+    assert (await house.last("agent.replied")).text == "Yes."
 
 
 async def test_read_models_that_stay_away_fail_the_run_visibly(build: Build) -> None:
