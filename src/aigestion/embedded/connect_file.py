@@ -1,0 +1,52 @@
+"""`connect.json`: every door of the running system and its key, for scripts and for the CLI."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from aigestion.kernel.errors import Corrupt, Misconfigured
+
+CONNECT_FILE = "connect.json"
+
+
+class Doors(msgspec.Struct, frozen=True, kw_only=True):
+    """What `aigestion up` writes for scripts."""
+
+    version: str
+    pid: int
+    http_url: str
+    api_key: str | None = None
+    operator_key: str
+    nats_url: str
+    nats_user: str
+    nats_password: str
+    postgres_dsn: str
+    tenant: str
+
+
+def running(data_dir: Path) -> Doors | None:
+    """The doors of the system that runs on this data dir; None if it is at rest."""
+    try:
+        written = (data_dir / CONNECT_FILE).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError as error:
+        raise Misconfigured(f"{data_dir / CONNECT_FILE} may not be read by this user.") from error
+    try:
+        doors = msgspec.json.decode(written, type=Doors)
+    except msgspec.MsgspecError as error:
+        raise Corrupt(
+            f"{data_dir / CONNECT_FILE} is not what `aigestion up` writes: {error}"
+        ) from error
+    return doors if _is_alive(doors.pid) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's process is a process
+    return True
