@@ -121,7 +121,7 @@ def load_settings(**overrides: Any) -> Settings:
     faults += [f"{name}: there is no such setting" for name in _unknown_variables()]
     settings: Settings | None = None
     try:
-        settings = Settings(**overrides)
+        settings = _with_vendor_names(Settings(**overrides))
     except ValidationError as error:
         faults += [
             f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()
@@ -131,6 +131,19 @@ def load_settings(**overrides: Any) -> Settings:
     if faults or settings is None:
         raise Misconfigured(_sentence(faults), errors=faults)
     return settings
+
+
+def _with_vendor_names(settings: Settings) -> Settings:
+    """`OPENAI_API_KEY` and `OPENAI_BASE_URL` count where our own names say nothing: both or neither,
+    so that a key meant for one server is never sent to another."""
+    if settings.openai.api_key is not None or settings.openai.base_url is not None:
+        return settings
+    vendor = {
+        "api_key": os.environ.get("OPENAI_API_KEY") or None,
+        "base_url": os.environ.get("OPENAI_BASE_URL") or None,
+    }
+    openai = OpenAI.model_validate(settings.openai.model_dump() | vendor)
+    return settings.model_copy(update={"openai": openai})
 
 
 def _unknown_variables() -> list[str]:

@@ -1,6 +1,6 @@
 """Metrics of log, relay and read models, read off their own attributes when somebody scrapes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -10,12 +10,22 @@ from aigestion.messaging.subscription import Subscription
 from aigestion.projections.progress import Progress
 
 
+class KnownHead:
+    """The last position this process has seen committed."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+
+    def move(self, position: int) -> None:
+        self.position = max(self.position, position)
+
+
 class SystemCollector(Collector):
     """Positions everywhere: who is behind whom is a subtraction (law 2)."""
 
     def __init__(
         self,
-        head: Callable[[], int],
+        head: KnownHead,
         relay: Relay,
         subscription: Subscription,
         progress: Progress,
@@ -27,7 +37,9 @@ class SystemCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         relay, subscription = self._relay, self._subscription
-        yield _gauge("eventlog_head_position", "Last position this process knows of.", self._head())
+        yield _gauge(
+            "eventlog_head_position", "Last position this process knows of.", self._head.position
+        )
         yield _gauge("relay_is_leader", "1 on the process that publishes.", relay.is_leader)
         yield _gauge(
             "relay_stopped", "1 if a person must decide.", relay.stopped_because is not None

@@ -1,0 +1,81 @@
+"""The agents of this process, and the model they ask."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from nats.aio.client import Client
+
+from aigestion.agents.catalog import AGENTS
+from aigestion.agents.context import ContextSearch
+from aigestion.agents.deps import AgentDeps
+from aigestion.agents.postgres_locks import PostgresLocks
+from aigestion.agents.reactions import Reactions
+from aigestion.agents.runner import AgentRunner
+from aigestion.agents.subscriber import AgentSubscriber
+from aigestion.agents.sweep import Sweep
+from aigestion.agents.worker import AgentWorker
+from aigestion.bootstrap.log import Log
+from aigestion.bootstrap.read_side import Queries
+from aigestion.commands.dispatcher import Dispatcher
+from aigestion.llm.builtin import BuiltinModel
+from aigestion.llm.openai import OpenAIModel, TimeLimits
+from aigestion.llm.port import ChatModel
+from aigestion.messaging.live import NatsLiveChannel
+from aigestion.settings import OpenAI, Settings
+
+
+@asynccontextmanager
+async def agent_worker(
+    settings: Settings,
+    log: Log,
+    queries: Queries,
+    dispatcher: Dispatcher,
+    client: Client,
+    nats_url: str,
+) -> AsyncIterator[AgentWorker]:
+    """A worker for every agent of this program; what it holds is given back at the end."""
+    locks = PostgresLocks(log.url)
+    model = _model(settings)
+    deps = AgentDeps(
+        dispatcher=dispatcher,
+        reader=log.reader,
+        search=ContextSearch(queries.conversations, queries.search, queries.passages),
+        model=model,
+        live=NatsLiveChannel(client),
+        hashes=log.vault,
+        blobs=log.blobs,
+    )
+    reactions = Reactions(AgentRunner(AGENTS, deps, locks).react)
+    names = [agent.name for agent in AGENTS]
+    try:
+        yield AgentWorker(
+            AgentSubscriber(nats_url, reactions),
+            Sweep(queries.runs, log.reader, reactions, names),
+            reactions,
+        )
+    finally:
+        await locks.close()
+        if isinstance(model, OpenAIModel):
+            await model.close()
+
+
+def _model(settings: Settings) -> ChatModel:
+    match settings.models.provider:
+        case "builtin":
+            return BuiltinModel()
+        case "openai":
+            return _openai(settings.openai)
+
+
+def _openai(settings: OpenAI) -> OpenAIModel:
+    return OpenAIModel(
+        settings.model,
+        api=settings.api,
+        base_url=settings.base_url,
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        time_limits=TimeLimits(
+            connect_seconds=settings.connect_timeout_seconds,
+            between_chunks_seconds=settings.read_timeout_seconds,
+            total_seconds=settings.total_timeout_seconds,
+        ),
+    )

@@ -1,0 +1,60 @@
+"""The log and all that belongs to it, opened on a database."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from aigestion.events.catalog import Catalog
+from aigestion.eventstore.codec import Codec
+from aigestion.eventstore.master_key import FileMasterKey
+from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
+from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.vault import Vault
+
+COMMAND_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """One log. `url` is the runtime role's."""
+
+    url: str
+    pool: "asyncpg.Pool[Any]"
+    store: PostgresEventStore
+    blobs: PostgresBlobStore
+    vault: Vault
+    codec: Codec
+    reader: LogReader
+
+
+@asynccontextmanager
+async def opened_log(
+    url: str, master_key: Path, connections_max: int, *, catalog: Catalog, appending: bool = True
+) -> AsyncIterator[Log]:
+    """Open the log inside the block. Without `appending` it may only be read."""
+    async with asyncpg.create_pool(
+        url, min_size=1, max_size=connections_max, command_timeout=COMMAND_TIMEOUT_SECONDS
+    ) as pool:
+        store = PostgresEventStore(pool, url)
+        blobs = PostgresBlobStore(pool)
+        vault = Vault(PostgresKeyTable(pool), FileMasterKey(master_key))
+        codec = Codec(catalog, vault, blobs)
+        if appending:
+            await store.start()
+        try:
+            yield Log(
+                url=url,
+                pool=pool,
+                store=store,
+                blobs=blobs,
+                vault=vault,
+                codec=codec,
+                reader=LogReader(store, codec),
+            )
+        finally:
+            if appending:
+                await store.close()
