@@ -64,8 +64,10 @@ class ReadSide:
         """Know how far each serving view is, without keeping it up to date."""
         for projection in PROJECTIONS:
             view = await self.registry.active(projection.name)
-            position = view and await self.stores[projection.store].checkpoint(view)
-            if view is not None and position is not None:
+            if view is None:
+                continue
+            position = await self.stores[projection.store].checkpoint(view)
+            if position is not None:
                 self.progress.advance(view, position)
 
 
