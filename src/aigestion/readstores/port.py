@@ -7,7 +7,12 @@ import msgspec
 
 
 class Put(msgspec.Struct, frozen=True):
-    """Set these fields of the row with this key in this collection; other fields keep their values."""
+    """Set these fields of the row with this key in this collection; other fields keep their values.
+
+    A value is text, a bool, an int of 64 bits, a float, an aware datetime (kept to the microsecond),
+    None, or a list or dict of what JSON can hold. Ids are put as text. A field keeps to one type.
+    A store of facts takes whole rows only, and says so: ClickHouse.
+    """
 
     collection: str
     key: str

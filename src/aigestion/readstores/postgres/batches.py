@@ -1,58 +1,11 @@
-"""Changes, put together so that many rows travel in one statement and the outcome stays the same."""
+"""Rows as Postgres takes them: those that set the same fields travel in one statement."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
-from aigestion.readstores.port import Change, Delete, DeleteWhere, Put
-
 STATEMENT_BYTES_MAX = 8 * 1024 * 1024
-
-
-class Puts(msgspec.Struct):
-    """Rows that are put one after the other: later fields of a key overwrite earlier ones."""
-
-    rows: dict[str, dict[str, Any]]
-
-
-class Deletes(msgspec.Struct):
-    keys: list[str]
-
-
-class DeletesWhere(msgspec.Struct):
-    field: str
-    value: Any
-
-
-Batch: TypeAlias = Puts | Deletes | DeletesWhere
-
-
-def batches(changes: Iterable[Change]) -> Iterator[tuple[str, Batch]]:
-    """(collection, batch) in an order with the same outcome: that of each collection is kept."""
-    collections: dict[str, list[Batch]] = {}
-    for change in changes:
-        _add(change, collections.setdefault(change.collection, []))
-    for collection, found in collections.items():
-        for batch in found:
-            yield collection, batch
-
-
-def _add(change: Change, found: list[Batch]) -> None:
-    last = found[-1] if found else None
-    match change:
-        case Put():
-            if not isinstance(last, Puts):
-                last = Puts({})
-                found.append(last)
-            last.rows.setdefault(change.key, {}).update(change.fields)
-        case Delete():
-            if not isinstance(last, Deletes):
-                last = Deletes([])
-                found.append(last)
-            last.keys.append(change.key)
-        case DeleteWhere():
-            found.append(DeletesWhere(change.field, change.value))
 
 
 def alike(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[tuple[str, ...], str]]:

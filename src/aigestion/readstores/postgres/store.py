@@ -9,9 +9,10 @@ import asyncpg
 import msgspec
 
 from aigestion.kernel.errors import CheckpointMoved, Misconfigured
+from aigestion.readstores.batches import Batch, Deletes, DeletesWhere, Puts, batches
 from aigestion.readstores.port import Change, Row, View
 from aigestion.readstores.postgres.answering import answering
-from aigestion.readstores.postgres.batches import Batch, Deletes, DeletesWhere, Puts, alike, batches
+from aigestion.readstores.postgres.batches import alike
 
 ROWS_FETCHED_AT_ONCE_MAX = 1_000
 SCRIPTS = Path(__file__).parent / "sql"
