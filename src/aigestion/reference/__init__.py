@@ -1,0 +1,1 @@
+"""The reference pages and the AsyncAPI document, made from the catalogs; `--check` finds drift."""
