@@ -19,6 +19,10 @@ from aigestion.kernel.errors import AIGestionError, InvalidInput, Unavailable
 from aigestion.kernel.query import AppendCondition
 
 QUEUED_REQUESTS_MAX = 4_096
+LANES = 2
+"""While one group commits, the next is on its way to Postgres and waits there for its turn."""
+GROUP_BEHIND_MIN = 8
+"""Fewer requests than this are not sent after a group that is still under way."""
 SENDS_PER_REQUEST_MAX = 3
 """A request whose connection dies this often may be what kills it."""
 OUTAGE_PATIENCE_SECONDS = 3.0
@@ -31,36 +35,38 @@ _LOG = logging.getLogger(__name__)
 
 
 class Appender:
-    """Takes append requests from any number of tasks and commits them in groups."""
+    """Takes append requests from any number of tasks and commits them in groups, on a few lanes."""
 
     def __init__(self, url: str, on_append: Sequence[Callable[[int], None]] = ()) -> None:
-        """`on_append` callbacks get the new head after each commit; they must not block or raise."""
-        self._connection = AppendConnection(url)
+        """`on_append` callbacks get the new head after each commit; they must not block."""
+        self._lanes = [AppendConnection(url) for _ in range(LANES)]
         self._on_append = on_append
         self._queue: deque[AppendRequest] = deque()
-        self._work = asyncio.Event()
+        self._idle: list[asyncio.Future[None]] = []
+        self._in_flight = 0
         self._closing = False
         self._out = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Connect and begin; raises what asyncpg raises."""
-        await self._connection.open()
-        self._task = asyncio.create_task(self._run(), name="appender")
+        for lane in self._lanes:
+            await lane.open()
+        self._tasks = [asyncio.create_task(self._run(lane), name="append") for lane in self._lanes]
 
     async def close(self) -> None:
         """Take nothing new, commit what waits, disconnect."""
         self._closing = True
-        self._work.set()
-        if self._task is not None:
-            await self._task
-        await self._connection.close()
+        self._wake_lanes(LANES)
+        await asyncio.gather(*self._tasks)
+        for lane in self._lanes:
+            await lane.close()
 
     async def append(
         self, events: Sequence[NewEvent], conditions: Sequence[AppendCondition] = ()
     ) -> int:
         """Wait for the request's turn; the position of its last event. Errors as the port says."""
-        if self._closing or self._task is None:
+        if self._closing or not self._tasks:
             raise _unavailable("The log is closed; nothing was recorded.")
         if self._out:
             raise _unavailable("The log's database does not answer; nothing was recorded.")
@@ -68,41 +74,59 @@ class Appender:
             raise _unavailable("Too many appends are waiting already; nothing was recorded.")
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._queue.append(AppendRequest(events, conditions, answer))
-        self._work.set()
+        if self._worth_sending():
+            self._wake_lanes(1)
         return await answer
 
-    async def _run(self) -> None:
+    async def _run(self, lane: AppendConnection) -> None:
         while True:
-            if not self._queue:
-                if self._closing:
-                    return
-                self._work.clear()
-                await self._work.wait()
-            if group := self._next_group():
-                await self._commit(group)
+            if self._worth_sending() and (group := self._next_group()):
+                self._in_flight += len(group.requests)
+                try:
+                    await self._commit(lane, group)
+                finally:
+                    self._in_flight -= len(group.requests)
+            elif self._closing and not self._queue:
+                self._wake_lanes(LANES)  # the others may be idle with no caller left to wake them
+                return
+            else:
+                idle = asyncio.get_running_loop().create_future()
+                self._idle.append(idle)
+                await idle
+
+    def _worth_sending(self) -> bool:
+        """A small group behind one that is under way would only cost a commit: it gathers on."""
+        return len(self._queue) >= (GROUP_BEHIND_MIN if self._in_flight else 1)
+
+    def _wake_lanes(self, count: int) -> None:
+        for idle in self._idle[-count:]:
+            idle.set_result(None)
+        del self._idle[-count:]
 
     def _next_group(self) -> AppendGroup | None:
+        """At most half of what is in play: the callers of one half are served while the other commits."""
+        share = max(GROUP_BEHIND_MIN, (len(self._queue) + self._in_flight + 1) // 2)
         group = AppendGroup()
-        while self._queue and group.has_room_for(self._queue[0]):
+        while self._queue and len(group.requests) < share and group.has_room_for(self._queue[0]):
             request = self._queue.popleft()
             if not request.answer.done():  # else its caller has gone
                 group.add(request)
         return group if group.requests else None
 
-    async def _commit(self, group: AppendGroup) -> None:
+    async def _commit(self, lane: AppendConnection, group: AppendGroup) -> None:
         try:
-            head_before, refused = await self._connection.send(group)
+            head_before, refused = await lane.send(group)
         except ConnectionLost:
-            await self._recover(group)
+            await self._recover(lane, group)
         except Exception as error:
-            await self._sort_out(group, error)
+            await self._sort_out(lane, group, error)
         else:
             head, undecided = group.answer(head_before, refused)
             self._queue.extendleft(reversed(undecided))
             if head > head_before:
-                self._wake(head)
+                self._announce(head)
 
-    async def _sort_out(self, group: AppendGroup, error: Exception) -> None:
+    async def _sort_out(self, lane: AppendConnection, group: AppendGroup, error: Exception) -> None:
         """Nothing of the group is recorded. If one request is to blame, the others must not pay."""
         if not _is_about_values(error):
             group.fail(_unavailable(f"The log cannot take it now; nothing was recorded: {error}"))
@@ -112,16 +136,16 @@ class Appender:
             for request in group.requests:
                 alone = AppendGroup()
                 alone.add(request)
-                await self._commit(alone)
+                await self._commit(lane, alone)
 
-    async def _recover(self, group: AppendGroup) -> None:
+    async def _recover(self, lane: AppendConnection, group: AppendGroup) -> None:
         """The connection died over the group: reconnect, and tell its callers what became of it."""
         deadline = time.monotonic() + OUTAGE_PATIENCE_SECONDS
         pause = RECONNECT_PAUSE_MIN_SECONDS
         ids = [identity for request in group.requests for identity in request.ids]
         while True:
             try:
-                recorded = await self._connection.settle(ids)
+                recorded = await lane.settle(ids)
                 break
             except ConnectionLost as error:
                 if time.monotonic() > deadline:
@@ -142,9 +166,9 @@ class Appender:
                 request.fail(_unavailable("The database broke off; nothing was recorded."))
         self._queue.extendleft(reversed(again))
         if recorded:
-            self._wake(max(recorded.values()))
+            self._announce(max(recorded.values()))
 
-    def _wake(self, head: int) -> None:
+    def _announce(self, head: int) -> None:
         for wake in self._on_append:
             try:
                 wake(head)

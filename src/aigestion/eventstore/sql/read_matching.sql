@@ -10,7 +10,7 @@ WHERE position IN (
         (
             SELECT t.position
             FROM log.tags t JOIN log.events e USING (position)
-            WHERE t.tag = item.tags[1] AND t.position > $2 AND e.tags @> item.tags
+            WHERE t.tag_hash = log.tag_hash(item.tags[1]) AND t.position > $2 AND e.tags @> item.tags
               AND (cardinality(item.types) = 0 OR e.type = ANY (item.types))
               AND (item.tenant IS NULL OR e.tenant = item.tenant)
             ORDER BY t.position

@@ -39,12 +39,11 @@ SET enable_bitmapscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
-DECLARE
-    accepted bigint;
 BEGIN
-    SELECT h.position INTO STRICT head_before FROM log.head h FOR UPDATE;
+    PERFORM FROM log.turn FOR UPDATE;
 
-    -- A statement of its own: its snapshot is taken under the lock and sees every earlier append.
+    -- From here on, every statement's snapshot is taken under the lock and sees all earlier appends.
+    SELECT h.position INTO head_before FROM log.head h;
     refused := '{}';
     IF cardinality(guards) > 0 THEN
         SELECT coalesce(array_agg(DISTINCT g.request), '{}') INTO refused
@@ -52,7 +51,7 @@ BEGIN
         WHERE g.after < head_before AND CASE WHEN cardinality(g.tags) > 0
             THEN EXISTS (
                 SELECT FROM log.tags t JOIN log.events e USING (position)
-                WHERE t.tag = g.tags[1] AND t.position > g.after AND e.tags @> g.tags
+                WHERE t.tag_hash = log.tag_hash(g.tags[1]) AND t.position > g.after AND e.tags @> g.tags
                   AND (cardinality(g.types) = 0 OR e.type = ANY (g.types))
                   AND (g.tenant IS NULL OR e.tenant = g.tenant))
             ELSE EXISTS (
@@ -63,26 +62,20 @@ BEGIN
             END;
     END IF;
 
-    WITH inserted AS (
-        INSERT INTO log.events (
-            position, occurred_at, recorded_at, id, correlation_id, causation_id,
-            schema_version, type, tenant, actor, tags, data)
-        SELECT head_before + row_number() OVER (ORDER BY n.ordinal),
-            n.occurred_at, clock_timestamp(), n.id, n.correlation_id, n.causation_id,
-            n.schema_version, n.type, n.tenant, n.actor, n.tags, n.data
-        FROM unnest(new_events, event_requests) WITH ORDINALITY AS n (
-            occurred_at, id, correlation_id, causation_id,
-            schema_version, type, tenant, actor, tags, data, request, ordinal)
-        WHERE n.request <> ALL (refused)
-        RETURNING position, tags
-    ), tagged AS (
-        INSERT INTO log.tags (tag, position)
-        SELECT tag, i.position FROM inserted i CROSS JOIN LATERAL unnest(i.tags) AS tag
-    )
-    SELECT count(*) INTO accepted FROM inserted;
+    INSERT INTO log.events (
+        position, occurred_at, recorded_at, id, correlation_id, causation_id,
+        schema_version, type, tenant, actor, tags, data)
+    SELECT head_before + row_number() OVER (),
+        n.occurred_at, clock_timestamp(), n.id, n.correlation_id, n.causation_id,
+        n.schema_version, n.type, n.tenant, n.actor, n.tags, n.data
+    FROM unnest(new_events, event_requests) AS n (
+        occurred_at, id, correlation_id, causation_id,
+        schema_version, type, tenant, actor, tags, data, request)
+    WHERE n.request <> ALL (refused);
 
-    IF accepted > 0 THEN
-        UPDATE log.head SET position = head_before + accepted;
-    END IF;
+    INSERT INTO log.tags (tag_hash, position)
+    SELECT log.tag_hash(tag), e.position
+    FROM log.events e CROSS JOIN LATERAL unnest(e.tags) AS tag
+    WHERE e.position > head_before;
 END $$;
 REVOKE ALL ON FUNCTION log.append FROM PUBLIC;
