@@ -7,7 +7,8 @@ from typing import Literal
 Language = Literal["en", "es"]
 
 _WORD = re.compile(r"[^\W_]+(?:[._'-][^\W_]+)*")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(¿¡*`]*[A-ZÁÉÍÓÚÑ0-9¿¡])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\b\d\.)\s+(?=[\"'(¿¡*`]*[A-ZÁÉÍÓÚÑ0-9¿¡])")
+_ITEM = re.compile(r"(?:[-*+]|\d{1,2}[.)])\s")
 _SPANISH_MARKS = re.compile(r"[¿¡ñáéíóú]", re.IGNORECASE)
 
 _ENGLISH_WORDS = """
@@ -57,6 +58,9 @@ def sentences(text: str) -> list[str]:
     """The sentences of a passage; a line break between paragraphs or list items ends one too."""
     found: list[str] = []
     for paragraph in _paragraphs(text):
+        if paragraph.startswith(("|", "```")):  # A table's row and code have no sentences.
+            found.append(paragraph)
+            continue
         found += [s for part in _SENTENCE_END.split(paragraph) if (s := part.strip())]
     return found
 
@@ -66,7 +70,7 @@ def _paragraphs(text: str) -> list[str]:
     paragraphs: list[list[str]] = [[]]
     for line in text.splitlines():
         stripped = line.strip()
-        starts_anew = not stripped or stripped[0] in "#|>" or stripped.startswith(("- ", "* "))
+        starts_anew = not stripped or stripped[0] in "#|>" or _ITEM.match(stripped)
         if starts_anew and paragraphs[-1]:
             paragraphs.append([])
         if stripped:

@@ -4,8 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from aigestion.llm.builtin import PIECE_WORDS, QUOTES_MAX, BuiltinModel
+from aigestion.llm.builtin import PIECE_WORDS, BuiltinModel
 from aigestion.llm.port import ChatRequest, Done, Source, TextDelta, Turn
+from aigestion.llm.quotes import QUOTES_MAX
 
 LAWS = Source(
     1, UUID(int=1), 0, "Laws",

@@ -29,7 +29,8 @@ def test_the_language_is_told(text: str, language: str) -> None:
 
 def test_wrapped_lines_are_one_sentence_and_list_items_are_many() -> None:
     text = (
-        "# Title\nOne sentence\nthat is wrapped. Another, e.g. this.\n\n- first item\n- second item"
+        "# Title\nOne sentence\nthat is wrapped. Another, e.g. this.\n\n- first item\n- second item\n"
+        "1. First do this. Then that.\n2. Rest.\n| a. B | c |"
     )
 
     assert sentences(text) == [
@@ -38,4 +39,8 @@ def test_wrapped_lines_are_one_sentence_and_list_items_are_many() -> None:
         "Another, e.g. this.",
         "- first item",
         "- second item",
+        "1. First do this.",
+        "Then that.",
+        "2. Rest.",
+        "| a. B | c |",
     ]
