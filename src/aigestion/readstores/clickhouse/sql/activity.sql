@@ -1,0 +1,18 @@
+-- One row an event, of every type.
+CREATE TABLE IF NOT EXISTS {view}.activity (
+    key String,
+    tenant LowCardinality(String),
+    position UInt64,
+    type LowCardinality(String),
+    actor String,
+    conversation_id Nullable(String),
+    agent LowCardinality(Nullable(String)),
+    action Nullable(String),
+    text_chars UInt32,
+    occurred_at DateTime64(6, 'UTC'),
+    recorded_at DateTime64(6, 'UTC'),
+    INDEX by_time occurred_at TYPE minmax
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (tenant, position)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

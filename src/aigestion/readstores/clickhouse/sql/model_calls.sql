@@ -1,0 +1,27 @@
+-- One row a model call that ended, with an answer or without.
+CREATE TABLE IF NOT EXISTS {view}.model_calls (
+    key String,
+    tenant LowCardinality(String),
+    position UInt64,
+    call_id String,
+    run_id String,
+    conversation_id String,
+    agent LowCardinality(String),
+    outcome LowCardinality(String),
+    reason LowCardinality(String),
+    provider LowCardinality(String),
+    requested_model LowCardinality(String),
+    returned_model LowCardinality(Nullable(String)),
+    input_tokens Nullable(Int64),
+    output_tokens Nullable(Int64),
+    usage String COMMENT 'json',
+    requested_at DateTime64(6, 'UTC'),
+    first_token_seconds Nullable(Float64),
+    duration_seconds Nullable(Float64),
+    occurred_at DateTime64(6, 'UTC'),
+    recorded_at DateTime64(6, 'UTC'),
+    INDEX by_time occurred_at TYPE minmax
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (tenant, position)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
