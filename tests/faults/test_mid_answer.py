@@ -1,0 +1,59 @@
+"""The plug is pulled while a model is speaking: the run ends once, and the log says what is not known."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.fake_openai import FakeOpenAI, says
+from tests.support.program import Program
+
+SECONDS_MAX = 30.0
+
+
+async def until(condition: Callable[[], Any]) -> Any:
+    async with asyncio.timeout(SECONDS_MAX):
+        while not (found := await asyncio.to_thread(condition)):
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def test_a_plug_pulled_mid_answer_ends_the_run_once(tmp_path: Path) -> None:
+    async with FakeOpenAI() as model:
+        model.plan(says("The first ", "half", hang_after=2), says("A whole ", "answer."))
+        program = Program(
+            tmp_path / "data",
+            AIGESTION_MODELS__PROVIDER="openai",
+            AIGESTION_OPENAI__BASE_URL=model.url,
+            AIGESTION_OPENAI__API="chat",
+            AIGESTION_OPENAI__MODEL="fake",
+        )
+        await asyncio.to_thread(program.start)
+        _, started = await asyncio.to_thread(program.http, "POST", "/v1/conversations", {})
+        conversation = started["conversation_id"]
+        await asyncio.to_thread(
+            program.http,
+            "POST",
+            f"/v1/conversations/{conversation}/interactions",
+            {"type": "user.chat", "payload": {"text": "Tell me something long."}},
+        )
+        await until(lambda: len(model.asked) == 1)
+
+        await asyncio.to_thread(program.pull_the_plug)
+        await asyncio.to_thread(program.start)
+
+        def events(kind: str) -> list[Any]:
+            _, feed = program.http("GET", f"/v1/events?tag=conversation:{conversation}&limit=200")
+            return [event for event in feed["items"] if event["type"] == kind]
+
+        await until(lambda: events("agent.replied"))
+        await asyncio.sleep(1)  # a second end would come now
+        replies = await asyncio.to_thread(events, "agent.replied")
+        failures = await asyncio.to_thread(events, "model.failed")
+        verified = await asyncio.to_thread(program.cli, "audit", "verify")
+        await asyncio.to_thread(program.stop)
+
+    assert [reply["data"]["text"] for reply in replies] == ["A whole answer."]
+    assert [failure["data"]["reason"] for failure in failures] == ["unknown"]
+    assert len(model.asked) == 2
+    assert verified.returncode == 0, verified.stdout + verified.stderr
