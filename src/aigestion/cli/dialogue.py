@@ -1,0 +1,136 @@
+"""One side of a conversation over HTTP: say something, hear the reply as it is written."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from aigestion.cli.http import Api, BrokenOff
+from aigestion.kernel.errors import Unavailable
+
+CONNECTIONS_MAX = 8
+"""How often one reply's stream may be opened anew."""
+PAUSE_SECONDS = 0.5
+
+Write = Callable[[str], None]
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the agent's run ended."""
+
+    conversation_id: str
+    event_id: str
+    """Of what the user said."""
+    run_id: str
+    position: int
+    state: str
+    """`final` or `failed`."""
+    text: str
+    citations: list[dict[str, Any]] = []
+    notice: str | None = None
+    """What to tell the user of a run that failed."""
+    reason: str | None = None
+
+
+class Dialogue:
+    """A conversation and the position up to which it was heard."""
+
+    def __init__(self, api: Api, conversation_id: str, position: int) -> None:
+        self.conversation_id = conversation_id
+        self._api = api
+        self._position = position
+
+    @classmethod
+    async def start(cls, api: Api) -> "Dialogue":
+        started = await api.post("/v1/conversations", {}, idempotency_key=uuid4().hex)
+        return cls(api, started["conversation_id"], started["position"])
+
+    @classmethod
+    async def resume(cls, api: Api, conversation_id: str) -> "Dialogue":
+        """Go on with a conversation; `Answered` if there is none."""
+        return cls(api, conversation_id, await api.position(f"/v1/conversations/{conversation_id}"))
+
+    async def say(self, text: str, write: Write) -> Reply:
+        """Say it, `write` the pieces of the reply as they come, and return the recorded reply.
+
+        A lost connection is taken up again behind the last event; what was said is said once.
+        """
+        listener: _Listener | None = None
+        said = {"type": "user.chat", "payload": {"text": text}}
+        key = uuid4().hex
+        stream = f"/v1/conversations/{self.conversation_id}/stream"
+        interactions = f"/v1/conversations/{self.conversation_id}/interactions"
+        for _ in range(CONNECTIONS_MAX):
+            try:
+                async with self._api.listening(stream, after=self._position) as events:
+                    if listener is None:
+                        posted = await self._api.post(interactions, said, idempotency_key=key)
+                        listener = _Listener(self.conversation_id, posted["event_id"], write)
+                    async for event in self._noting_positions(events):
+                        if (reply := listener.hear(event)) is not None:
+                            return reply
+            except BrokenOff as error:
+                broken = error
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                broken = BrokenOff("The stream ended before the reply did.")
+        raise Unavailable(
+            f"{broken.message} The reply will be in the conversation {self.conversation_id}."
+        ) from broken
+
+    async def _noting_positions(self, events: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for event in events:
+            if event.event != "delta" and event.id:
+                self._position = int(event.id)
+            yield event
+
+
+class _Listener:
+    """Picks the pieces and the end of one run out of a conversation's stream."""
+
+    def __init__(self, conversation_id: str, event_id: str, write: Write) -> None:
+        self._conversation_id = conversation_id
+        self._event_id = event_id
+        self._write = write
+        self._run_id: str | None = None
+        self._pieces: list[tuple[str, str]] = []
+        """Of runs not yet known: another message of the conversation may be answered meanwhile."""
+
+    def hear(self, event: Any) -> Reply | None:
+        """The reply, if this was its event."""
+        if event.event == "delta":
+            piece = json.loads(event.data)
+            self._pieces.append((piece["run_id"], piece["text"]))
+            self._flush()
+            return None
+        recorded = json.loads(event.data)
+        data = recorded["data"]
+        if data.get("in_reply_to") != self._event_id:
+            return None
+        self._run_id = data["run_id"]
+        self._flush()
+        if recorded["type"] not in ("agent.replied", "run.failed"):
+            return None
+        failed = recorded["type"] == "run.failed"
+        return Reply(
+            conversation_id=self._conversation_id,
+            event_id=self._event_id,
+            run_id=data["run_id"],
+            position=recorded["position"],
+            state="failed" if failed else "final",
+            text="" if failed else data["text"],
+            citations=[] if failed else data["citations"],
+            notice=data["message"] if failed else None,
+            reason=data["reason"] if failed else None,
+        )
+
+    def _flush(self) -> None:
+        if self._run_id is None:
+            return
+        for run_id, text in self._pieces:
+            if run_id == self._run_id:
+                self._write(text)
+        self._pieces.clear()

@@ -1,0 +1,56 @@
+"""A progress bar on standard error, for a person who has waited longer than a second."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+PATIENCE_SECONDS = 1.0
+
+
+class Advance(Protocol):
+    """Tell how far the work is; `total` once it is known."""
+
+    def __call__(self, reached: int, total: int | None = None, /) -> None: ...
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Advance]:
+    """Yields a function to tell how far the work is; silent when nobody sits at a terminal."""
+    if not sys.stderr.isatty():
+        yield _ignore
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task(title, total=total)
+    begun = time.monotonic()
+
+    def advance(reached: int, total: int | None = None, /) -> None:
+        bar.update(task, completed=reached, total=total)
+        if not bar.live.is_started and time.monotonic() - begun > PATIENCE_SECONDS:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
+
+
+def _ignore(_reached: int, _total: int | None = None, /) -> None:
+    """Nobody looks."""

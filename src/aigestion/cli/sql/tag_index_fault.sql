@@ -1,0 +1,12 @@
+-- The first position whose tags and their index disagree, in either direction.
+WITH told AS (
+    SELECT position, log.tag_hash(unnest(tags)) AS tag_hash FROM log.events WHERE position <= $1
+), kept AS (
+    SELECT position, tag_hash FROM log.tags WHERE position <= $1
+)
+SELECT min(position)
+FROM (
+    (SELECT * FROM told EXCEPT SELECT * FROM kept)
+    UNION ALL
+    (SELECT * FROM kept EXCEPT SELECT * FROM told)
+) AS differing

@@ -1,0 +1,123 @@
+"""The read models as commands see them: through HTTP when a system runs, directly when it is at rest."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import msgspec
+
+from aigestion.cli.connection import need_data_dir, running
+from aigestion.kernel.errors import AIGestionError
+
+if TYPE_CHECKING:
+    from aigestion.api.projection_door import ProjectionDoor, Work
+    from aigestion.cli.http import Api
+    from aigestion.embedded.connect_file import Doors
+
+Step: TypeAlias = dict[str, Any]
+"""A line of progress: `position`, `head`; the last one has `done` and `result`."""
+
+
+class ReadModelRow(msgspec.Struct, frozen=True):
+    """How one read model is doing."""
+
+    name: str
+    view: str | None
+    """The view that serves; None before the first one is built."""
+    position: int
+    lag: int
+    state: str
+    error: str | None = None
+    error_position: int | None = None
+
+
+class Views(Protocol):
+    """What can be seen and done with read models."""
+
+    async def status(self) -> list[ReadModelRow]: ...
+
+    def rebuild(self, projection: str) -> AsyncIterator[Step]: ...
+
+    def verify(self, projection: str) -> AsyncIterator[Step]: ...
+
+
+@asynccontextmanager
+async def open_views(data_dir: Path) -> AsyncIterator[Views]:
+    """The read models of a data dir, whether a system runs on it or it is at rest."""
+    need_data_dir(data_dir)
+    async with AsyncExitStack() as stack:
+        doors = running(data_dir)
+        if doors is not None:
+            yield await stack.enter_async_context(views_over_http(doors))
+        else:
+            from aigestion.bootstrap.offline import open_at_rest
+
+            system = await stack.enter_async_context(open_at_rest(data_dir))
+            yield ViewsAtRest(system.projections)
+
+
+@asynccontextmanager
+async def views_over_http(doors: "Doors") -> AsyncIterator[Views]:
+    """The read models of a running system."""
+    from aigestion.cli.http import operator_api
+
+    async with operator_api(doors) as door:
+        yield ViewsOverHttp(door)
+
+
+class ViewsOverHttp:
+    """Asks the process that owns them."""
+
+    def __init__(self, door: "Api") -> None:
+        self._door = door
+
+    async def status(self) -> list[ReadModelRow]:
+        answer = await self._door.get("/v1/projections")
+        return msgspec.convert(answer["items"], list[ReadModelRow])
+
+    def rebuild(self, projection: str) -> AsyncIterator[Step]:
+        return self._steps(f"/v1/projections/{projection}/rebuild")
+
+    def verify(self, projection: str) -> AsyncIterator[Step]:
+        return self._steps(f"/v1/projections/{projection}/verify")
+
+    async def _steps(self, path: str) -> AsyncIterator[Step]:
+        async for step in self._door.steps(path):
+            if "status" in step:  # the work failed under way
+                raise AIGestionError(str(step.get("detail")), **step)
+            yield step
+
+
+class ViewsAtRest:
+    """Opened in this process."""
+
+    def __init__(self, door: "ProjectionDoor") -> None:
+        self._door = door
+
+    async def status(self) -> list[ReadModelRow]:
+        head = await self._door.head()
+        return [
+            ReadModelRow(
+                line.projection,
+                line.view.name if line.view else None,
+                line.position,
+                max(0, head - line.position),
+                line.state,
+                line.error,
+                line.error_position,
+            )
+            for line in self._door.status()
+        ]
+
+    def rebuild(self, projection: str) -> AsyncIterator[Step]:
+        return self._steps(self._door.rebuild, projection)
+
+    def verify(self, projection: str) -> AsyncIterator[Step]:
+        return self._steps(self._door.verify, projection)
+
+    async def _steps(self, work: "Work", projection: str) -> AsyncIterator[Step]:
+        from aigestion.api.projection_door import steps
+
+        async for step in steps(work, projection):
+            yield msgspec.to_builtins(step)
