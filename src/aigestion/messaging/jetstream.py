@@ -24,7 +24,8 @@ from aigestion.messaging.port import Message
 from aigestion.messaging.subjects import EVENT_SUBJECTS, STREAM
 
 RETENTION = timedelta(days=7)
-REQUEST_TIMEOUT_SECONDS = 5.0
+REQUEST_TIMEOUT_SECONDS = 2.0
+"""The client does not say when the connection breaks under a request: this is how long that takes."""
 WRONG_LAST_SEQUENCE = 10071
 """The server's error code for a message that does not follow the stream's last one."""
 

@@ -5,7 +5,6 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import asyncpg
 
@@ -73,13 +72,13 @@ class PostgresLeadership:
                 await heartbeat
             await _hang_up(connection)
 
-    async def _elected(self) -> asyncpg.Connection[Any]:
+    async def _elected(self) -> asyncpg.Connection:
         """A connection that holds the lock.
 
         Asks again and again instead of waiting in the database: a statement that waits keeps a
         snapshot, and with it every dead row of the database.
         """
-        connection: asyncpg.Connection[Any] | None = None
+        connection: asyncpg.Connection | None = None
         try:
             while True:
                 try:
@@ -95,7 +94,7 @@ class PostgresLeadership:
             await _hang_up(connection)
             raise
 
-    async def _connect(self) -> asyncpg.Connection[Any]:
+    async def _connect(self) -> asyncpg.Connection:
         return await asyncpg.connect(
             self._dsn,
             timeout=CONNECT_TIMEOUT_SECONDS,
@@ -109,7 +108,7 @@ def lock_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
-async def _beat(connection: asyncpg.Connection[Any], tenure: PostgresTenure) -> None:
+async def _beat(connection: asyncpg.Connection, tenure: PostgresTenure) -> None:
     """A connection can be dead without anybody saying so: ask it."""
     try:
         while not tenure.lost:
@@ -121,7 +120,7 @@ async def _beat(connection: asyncpg.Connection[Any], tenure: PostgresTenure) -> 
         tenure.lose()
 
 
-async def _hang_up(connection: asyncpg.Connection[Any] | None) -> None:
+async def _hang_up(connection: asyncpg.Connection | None) -> None:
     if connection is not None:
         with suppress(Exception):
             await connection.close(timeout=1)

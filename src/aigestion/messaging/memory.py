@@ -47,7 +47,8 @@ class MemoryBroker:
             batch = self._after(after)
             if not batch:
                 try:
-                    await asyncio.wait_for(news.wait(), self._quiet_seconds)
+                    async with asyncio.timeout(self._quiet_seconds):
+                        await news.wait()
                     continue
                 except TimeoutError:
                     pass

@@ -15,6 +15,7 @@ from nats.js import api
 from nats.js import errors as js_errors
 
 from aigestion.kernel.ids import new_id
+from aigestion.messaging.cancellation import heed_cancellation
 from aigestion.messaging.port import Message
 from aigestion.messaging.subjects import STREAM
 
@@ -45,6 +46,7 @@ async def ordered_messages(connection: Client, after: int) -> AsyncIterator[list
     patient = True
     try:
         while True:
+            heed_cancellation()
             if consumer is None:
                 consumer = await _opened(connection, after)
             if consumer is None:
@@ -120,7 +122,8 @@ class _Consumer:
         if not self._arrived:
             self._signal.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._signal.wait(), quiet_seconds)
+                async with asyncio.timeout(quiet_seconds):
+                    await self._signal.wait()
         batch: list[Message] = []
         while self._arrived and len(batch) < BATCH_MESSAGES_MAX:
             message = self._arrived.popleft()

@@ -16,6 +16,7 @@ from aigestion.kernel.errors import (
     SequenceMismatch,
     UnknownEvent,
 )
+from aigestion.messaging.cancellation import heed_cancellation
 from aigestion.messaging.cloudevents import to_message
 from aigestion.messaging.epoch import last_in_common
 from aigestion.messaging.log_order import event_at, next_events
@@ -84,7 +85,7 @@ class Relay:
                 finally:
                     self.is_leader = False
                     self.last_position = None
-            if self.stopped_because is not None:
+            if isinstance(self.stopped_because, _FOR_A_NEWER_PROGRAM):
                 # Not leading meanwhile: a standby may know the event that this program does not.
                 await asyncio.sleep(STOPPED_RETRY_SECONDS)
 
@@ -92,6 +93,7 @@ class Relay:
         """Publish until leadership is lost or something stops the line."""
         backoff = BACKOFF_MIN_SECONDS
         while not tenure.lost:
+            heed_cancellation()
             try:
                 self.last_position = await self._find_last()
                 await self._publish_after(self.last_position, tenure)
@@ -110,6 +112,7 @@ class Relay:
         """Publish what is new, and wait for more, until it has been quiet for a while."""
         pause = POLL_MIN_SECONDS
         while not tenure.lost:
+            heed_cancellation()
             self._news.clear()
             events = await next_events(self._reader, last, BATCH_EVENTS_MAX)
             for batch in _batches(events):
@@ -121,7 +124,8 @@ class Relay:
                 pause = POLL_MIN_SECONDS
                 continue
             try:
-                await asyncio.wait_for(self._news.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
             except TimeoutError:
                 if pause >= POLL_MAX_SECONDS:
                     return

@@ -15,6 +15,7 @@ from aigestion.events.catalog import Catalog
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import AIGestionError, LogEpochMismatch
+from aigestion.messaging.cancellation import heed_cancellation
 from aigestion.messaging.cloudevents import from_message
 from aigestion.messaging.epoch import last_in_common
 from aigestion.messaging.log_order import next_events
@@ -74,6 +75,7 @@ class Subscription:
     async def run(self) -> None:
         """Listen to the broker and watch the head of the log, for ever."""
         while True:
+            heed_cancellation()
             try:
                 if self._tip is None:
                     self._jump(await self._reader.head())

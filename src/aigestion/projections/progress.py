@@ -87,7 +87,8 @@ class Progress:
         waiting = self._waiting.setdefault(projection, {})
         waiting[news] = min_position
         try:
-            await asyncio.wait_for(news, timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await news
         except TimeoutError:
             raise self._too_late(line, min_position) from None
         finally:

@@ -70,10 +70,8 @@ class ReadModel:
         """Know how far the serving view is while another process keeps it up to date, for ever."""
         while True:
             with suppress(Exception):
-                view = await self._serving()
-                position = view and await self._store.checkpoint(view)
-                if view and position is not None:
-                    self._progress.advance(view, position)
+                if (view := await self._serving()) is not None:
+                    self._progress.advance(view, await self._store.checkpoint(view) or 0)
             await asyncio.sleep(FOLLOW_POLL_SECONDS)
 
     async def rebuild(self, on_progress: OnProgress = lambda position, head: None) -> Rebuilt:
