@@ -16,6 +16,7 @@ from tests.support.history import BEGINNING, History, chat, document, id_of, rep
 from tests.support.postgres_views import Views
 
 HARBOUR = id_of("harbour")
+PAGES_MAX = 10
 WHO: dict[str, Any] = {"conversation_id": HARBOUR, "user_id": "ana", "agent": "assistant"}
 
 
@@ -28,12 +29,13 @@ async def pages(
     queries: ConversationQueries, limit: int, cursor: str | None = None
 ) -> Sequence[list[str | None]]:
     found = []
-    while True:
+    for _ in range(PAGES_MAX):
         page = (await queries.page("demo", limit=limit, cursor=cursor)).data
         found.append([one.title for one in page.items])
         cursor = page.next_cursor
         if cursor is None:
             return found
+    raise AssertionError(f"no end after {PAGES_MAX} pages")
 
 
 async def test_a_transcript_has_everything_that_was_said_and_done(

@@ -14,11 +14,18 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN translate($1, 'áàâäãéèêëíìîïóòôöõúùûüñçÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇ',
                      'aaaaaeeeeiiiiooooouuuuncAAAAAEEEEIIIIOOOOOUUUUNC');
 
--- What may be indexed of a text: its beginning (a tsvector holds 1 MiB at most), and without the signs that
--- make the parser take `List<Invoice>` for a tag and leave the word out.
+-- What may be indexed of a text: its beginning (a tsvector holds 1 MiB at most), character for character, with
+-- spaces for signs that would hide words: the parser takes `List<Invoice>` for a tag, and in some locales every
+-- character beyond ASCII (¿ “ — 🙂) for a letter.
 CREATE OR REPLACE FUNCTION {view}.indexable(text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN translate(left($1, 50000), '<>&', '   ');
+RETURN CASE WHEN octet_length($1) = length($1) THEN translate(left($1, 50000), '<>&', '   ')
+            ELSE regexp_replace(
+                left($1, 50000),
+                '[<>&\u0080-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7\u2000-\u206f\u20a0-\u20cf'
+                '\u2190-\u2bff\u2e00-\u2e7f\u3000-\u303f\ue000-\uf8ff\ufe00-\ufe0f\ufff9-\ufffd'
+                '\U0001f000-\U0001faff]',
+                ' ', 'g') END;
 
 -- Text as it is indexed: stemmed in English and in Spanish, and in Spanish as people type it who leave
 -- accents out.
