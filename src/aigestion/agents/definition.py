@@ -8,8 +8,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     attempts_max: int = 3
     """How often a run asks the model, crashes included."""
-    call_seconds_max: float = 320.0
-    """A model call that takes longer is given up, whatever its adapter says of time."""
+    call_seconds_max: float = 3_700.0
+    """The last guard against a call without end. Adapters keep shorter limits, from the settings."""
     context_seconds_max: float = 20.0
     """How long a run waits for read models that do not answer."""
     backoff_seconds: float = 1.0

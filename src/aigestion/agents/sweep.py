@@ -15,6 +15,8 @@ from aigestion.kernel.query import matching
 from aigestion.queries.runs import UnfinishedRun
 
 SWEEP_SECONDS = 5.0
+FIRST_SWEEP_RETRY_SECONDS = 0.5
+"""At the start the read model may not serve yet, and people may be waiting for what a crash cut."""
 RUN_IDLE_SECONDS = 10.0
 """A run untouched for this long may have lost whoever worked on it. Its lock tells whether it has."""
 RUNS_A_SWEEP_MAX = 500
@@ -48,16 +50,24 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        idle_seconds = 0.0  # Whatever was left open before this start is nobody's, or is locked.
+        # Whatever was left open before this start is nobody's, or is locked.
+        while not await self._swept(idle_seconds=0.0):
+            await asyncio.sleep(FIRST_SWEEP_RETRY_SECONDS)
         while True:
-            try:
-                await self.once(idle_seconds)
-                idle_seconds = RUN_IDLE_SECONDS
-            except AIGestionError as error:
-                _log.warning("nothing can be swept up now: %s", error)
-            except Exception:
-                _log.exception("a sweep failed")
             await asyncio.sleep(SWEEP_SECONDS)
+            await self._swept(RUN_IDLE_SECONDS)
+
+    async def _swept(self, idle_seconds: float) -> bool:
+        """Whether it could be done."""
+        try:
+            await self.once(idle_seconds)
+        except AIGestionError as error:
+            _log.warning("nothing can be swept up now: %s", error)
+            return False
+        except Exception:
+            _log.exception("a sweep failed")
+            return False
+        return True
 
     async def once(self, idle_seconds: float) -> None:
         """Begin a reaction for every run that is unfinished and was not touched for so long."""

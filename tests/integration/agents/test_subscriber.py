@@ -14,6 +14,7 @@ from aigestion.agents import subscriber as subscriber_module
 from aigestion.agents.reactions import Reactions
 from aigestion.agents.subscriber import DURABLE, UNACKED_MAX, AgentSubscriber
 from aigestion.messaging.subjects import EVENT_SUBJECTS, STREAM, event_subject
+from tests.support.broker_process import broker_process, connected
 
 
 class Heard:
@@ -84,13 +85,13 @@ async def publish(connection: Client, kind: str = "user.chat", tenant: str = "de
 
 
 async def _until_consumer(connection: Client) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while True:
             try:
                 info = await connection.jetstream().consumer_info(STREAM, DURABLE)
                 if info.num_waiting:
                     return
-            except nats.js.errors.NotFoundError:
+            except (nats.errors.Error, nats.js.errors.Error):
                 pass
             await asyncio.sleep(0.02)
 
@@ -223,6 +224,36 @@ async def test_a_wiped_broker_is_heard_again(
     await heard.until(1)
 
     assert heard.positions == [1]
+
+
+async def test_a_broker_that_dies_is_heard_again_and_freezes_nobody(heard: Heard) -> None:
+    """FastStream's pull loop can spin without yielding when its connection is gone."""
+    with broker_process() as broker:
+        subscriber = AgentSubscriber(broker.url, Reactions(heard.react))
+        task = asyncio.create_task(subscriber.run())
+        async with connected(broker.url) as connection:
+            await make_stream(connection)
+            await _until_consumer(connection)
+
+            broker.kill()
+            longest = await _longest_freeze(seconds=0.5)
+            broker.start()
+            await _until_consumer(connection)
+            await publish(connection)
+            await heard.until(1, seconds=10)
+
+        task.cancel()
+        await asyncio.wait([task])
+    assert heard.positions == [1]
+    assert longest < 0.25
+
+
+async def _longest_freeze(seconds: float) -> float:
+    longest, end = 0.0, time.monotonic() + seconds
+    while (before := time.monotonic()) < end:
+        await asyncio.sleep(0.01)
+        longest = max(longest, time.monotonic() - before)
+    return longest
 
 
 async def test_ending_is_prompt_while_a_reaction_goes_on(

@@ -3,8 +3,12 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from aigestion.agents import sweep as module
 from aigestion.agents.reactions import Reactions
 from aigestion.agents.sweep import Sweep
+from aigestion.kernel.errors import Unavailable
 from aigestion.kernel.ids import derived_id
 from aigestion.llm.scripted import ScriptedModel, says
 from aigestion.queries.runs import UnfinishedRun
@@ -87,3 +91,32 @@ async def test_runs_of_agents_elsewhere_are_left_to_them(build: Build) -> None:
     await sweep_once(house, Unfinished(house, agent="elsewhere"))
 
     assert await house.types() == []
+
+
+async def test_the_first_sweep_takes_all_and_is_tried_until_it_is_done(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_SWEEP_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0.01)
+    house = build(ScriptedModel(says("Yes.")))
+    await house.say("Is it?")
+
+    class NotYet(Unfinished):
+        async def unfinished(self, *, idle_before: datetime, limit: int) -> list[UnfinishedRun]:
+            found = await super().unfinished(idle_before=idle_before, limit=limit)
+            if len(self.idle_before) < 3:
+                raise Unavailable("not built yet", engine="postgres")
+            return found
+
+    unfinished = NotYet(house)
+    reactions = Reactions(house.runner().react)
+    sweep = Sweep(unfinished, house.reader, reactions, ["assistant"], clock=lambda: NOW)
+    task = asyncio.create_task(sweep.run())
+    async with asyncio.timeout(2):
+        while len(unfinished.idle_before) < 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    task.cancel()
+
+    idle = [(NOW - before).total_seconds() for before in unfinished.idle_before]
+    assert idle[:5] == [0, 0, 0, module.RUN_IDLE_SECONDS, module.RUN_IDLE_SECONDS]
+    assert (await house.types())[-1] == "agent.replied"
