@@ -16,7 +16,10 @@ from aigestion.api.projection_door import ProjectionDoor
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
+from aigestion.eventstore.keyring import KeyTable
 from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, MemoryKeyTable
+from aigestion.eventstore.port import BlobStore
+from aigestion.eventstore.postgres import PostgresEventStore
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
@@ -182,12 +185,19 @@ class MemoryLive:
 
 
 class World:
-    """A log in memory with everything the API needs around it."""
+    """A log, in memory if none is given, with everything the API needs around it."""
 
-    def __init__(self, *, heartbeat_seconds: float = 15.0) -> None:
-        self.store = MemoryEventStore()
-        self.vault = Vault(MemoryKeyTable(), MemoryMasterKey())
-        self.codec = Codec(Catalog(), self.vault, MemoryBlobStore())
+    def __init__(
+        self,
+        *,
+        store: MemoryEventStore | PostgresEventStore | None = None,
+        keys: KeyTable | None = None,
+        blobs: BlobStore | None = None,
+        heartbeat_seconds: float = 15.0,
+    ) -> None:
+        self.store = store or MemoryEventStore()
+        self.vault = Vault(keys or MemoryKeyTable(), MemoryMasterKey())
+        self.codec = Codec(Catalog(), self.vault, blobs or MemoryBlobStore())
         self.dispatcher = Dispatcher(self.store, self.codec)
         self.log = LogReader(self.store, self.codec)
         self.progress = Progress(["conversations"])

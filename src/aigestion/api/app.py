@@ -10,7 +10,7 @@ from aigestion.api.body import BODY_BYTES_MAX
 from aigestion.api.doors import Doors
 from aigestion.api.errors import problem_of
 from aigestion.api.observed import Metrics, observed
-from aigestion.api.openapi import TaggedUnion, openapi_config
+from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
 from aigestion.api.v1.analytics import usage
 from aigestion.api.v1.conversations import conversations
@@ -29,7 +29,7 @@ def create_app(doors: Doors) -> Litestar:
         route_handlers=[
             Router(
                 "/v1",
-                guards=[require_key],
+                before_request=require_key,
                 route_handlers=[
                     conversations,
                     post_interaction,
@@ -49,7 +49,7 @@ def create_app(doors: Doors) -> Litestar:
         multipart_form_part_limit=FORM_PARTS_MAX,
         exception_handlers={Exception: problem_of},
         openapi_config=openapi_config(),
-        plugins=[TaggedUnion(), PydanticPlugin()],
+        plugins=[BodySchemas(), PydanticPlugin()],
         logging_config=None,
     )
     app.asgi_handler = observed(app.asgi_handler, Metrics(doors.metrics))

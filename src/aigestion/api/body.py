@@ -53,7 +53,7 @@ def refusal(error: ValidationError, body: bytes = b"", *, tagged: bool = False) 
 def storable_text(value: str) -> str:
     """Text that every store can keep and that says something."""
     if flaw := _flaw_of_string(value):
-        raise PydanticCustomError("text", flaw)  # type: ignore[arg-type]
+        raise PydanticCustomError("text", flaw)
     if not value.strip():
         raise PydanticCustomError("text", "must not be empty")
     return value
@@ -126,6 +126,8 @@ def _flaws(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
         case list():
             for index, inner in enumerate(value):
                 yield from _flaws(inner, f"{path}.{index}" if path else str(index), depth + 1)
+        case _:
+            pass
 
 
 def _flaw_of_string(value: str) -> str | None:

@@ -151,6 +151,5 @@ def _fields(request: Request[Any, Any, Any], error: ValidationException) -> list
             found.append(FieldError("", "a JSON body is required"))
             continue
         kwarg: Any = parameters[name].kwarg_definition if name in parameters else None
-        alias = getattr(kwarg, "query", None) or getattr(kwarg, "header", None)
-        found.append(FieldError(alias or name, one["message"]))
+        found.append(FieldError(getattr(kwarg, "name", None) or name, one["message"]))
     return found or [FieldError("", error.detail)]

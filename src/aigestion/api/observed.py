@@ -58,9 +58,6 @@ def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
     """The app, counted and with its headers."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
         began = time.perf_counter()
         request_id = new_id().hex
         scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
@@ -81,7 +78,7 @@ def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
             await app(scope, receive, send_with_headers)
         finally:
             seconds = None if streams else time.perf_counter() - began
-            http = cast(HTTPScope, scope)
+            http = cast(HTTPScope, scope)  # no websockets are served
             metrics.count(_route(http), _method(http), status or 499, seconds)
 
     return call

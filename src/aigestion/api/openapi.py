@@ -8,7 +8,8 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, License, Schema, SecurityScheme
-from litestar.plugins import OpenAPISchemaPlugin
+from litestar.params import FromPath
+from litestar.plugins.pydantic import PydanticSchemaPlugin
 from litestar.typing import FieldDefinition
 from openapi_ui_bundles.swagger_ui import static_path
 from pydantic import RootModel
@@ -88,7 +89,7 @@ class SwaggerPage(OpenAPIRenderPlugin):
 
 
 @get("/ui/{name:str}", sync_to_thread=False)
-def _file(name: str) -> Response[bytes]:
+def _file(name: FromPath[str]) -> Response[bytes]:
     if name == "start.js":
         return Response(_START, media_type="text/javascript", headers=_CACHED)
     if name not in _FILES:
@@ -97,22 +98,22 @@ def _file(name: str) -> Response[bytes]:
     return Response(content, media_type=_FILES[name], headers=_CACHED)
 
 
-class TaggedUnion(OpenAPISchemaPlugin):
-    """Describes a body that is one of several models as just that."""
-
-    @staticmethod
-    def is_plugin_supported_type(value: Any) -> bool:
-        return isinstance(value, type) and issubclass(value, RootModel)
+class BodySchemas(PydanticSchemaPlugin):
+    """Says of bodies what the framework leaves out: nothing unknown is taken; one of several is just that."""
 
     def to_openapi_schema(
         self, field_definition: FieldDefinition, schema_creator: SchemaCreator
     ) -> Schema:
-        root = field_definition.annotation.model_fields["root"]
-        schema = schema_creator.for_field_definition(
-            FieldDefinition.from_annotation(root.annotation)
-        )
-        schema.description = field_definition.annotation.__doc__
-        return schema
+        model = field_definition.annotation
+        if not issubclass(model, RootModel):
+            schema = super().to_openapi_schema(field_definition, schema_creator)
+            schema.additional_properties = False
+            return schema
+        root = FieldDefinition.from_annotation(model.model_fields["root"].annotation)
+        union = schema_creator.for_field_definition(root)
+        assert isinstance(union, Schema)
+        union.description = model.__doc__
+        return union
 
 
 async def _finish(response: Response[Any]) -> Response[Any]:

@@ -51,10 +51,9 @@ async def steps(work: Work, projection: str) -> AsyncGenerator[Step, None]:
     try:
         while not (await asyncio.wait({task}, timeout=STEP_SECONDS))[0]:
             yield Step(position=position, head=head)
-        result = await task
-        yield Step(
-            position=result.position, head=max(head, result.position), done=True, result=result
-        )
+        done = await task
+        result = msgspec.to_builtins(done)
+        yield Step(position=done.position, head=max(head, done.position), done=True, result=result)
     finally:
         task.cancel()
         await asyncio.wait({task})

@@ -8,12 +8,14 @@ import msgspec
 from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.types import Empty
 from pydantic import BaseModel
 
 from aigestion.api.body import parse_body
 from aigestion.api.doors import Doors
 from aigestion.kernel.context import Context, requested
 from aigestion.kernel.context import Request as RequestKey
+from aigestion.kernel.errors import TooLarge
 from aigestion.kernel.ids import derived_id, new_id
 
 M = TypeVar("M", bound=BaseModel)
@@ -39,6 +41,27 @@ class ApiRequest(Request[None, Caller, State]):
     @property
     def tenant(self) -> str:
         return self.auth.tenant
+
+    async def body(self) -> bytes:
+        """The body; `TooLarge` names the limit. Read by its announced length, it costs one message."""
+        if self._body is Empty:
+            limit = self.route_handler.resolve_request_max_body_size()
+            assert isinstance(limit, int)
+            announced = self.content_length
+            if announced is not None and announced > limit:
+                raise _too_large(limit)
+            content = bytearray()
+            more = announced != 0
+            while more:
+                message: Any = await self.receive()
+                if message["type"] == "http.disconnect":
+                    raise HTTPException("The caller left.", status_code=400)
+                content += message["body"]
+                if len(content) > limit:
+                    raise _too_large(limit)
+                more = message.get("more_body", False) and len(content) != announced
+            self._body = self._connection_state.body = bytes(content)
+        return self._body
 
     async def json(self) -> Any:
         """The body as the model that the route's parameter `data` asks for."""
@@ -69,3 +92,7 @@ class ApiRequest(Request[None, Caller, State]):
 def minted(context: Context, noun: str) -> UUID:
     """An id for something new: the same again when the same request comes again."""
     return new_id() if context.request is None else derived_id(context.correlation_id, noun)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes.", limit_bytes=limit)

@@ -48,7 +48,7 @@ async def serving(
         yield port
     finally:
         draining.set()
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({task}, timeout=DRAIN_SECONDS_MAX)
         task.cancel()
         with suppress(asyncio.CancelledError):

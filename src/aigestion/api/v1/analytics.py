@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Annotated
 
 import msgspec
-from litestar import Response, get
-from litestar.params import Parameter
+from litestar import get
+from litestar.params import QueryParameter
 
-from aigestion.api.answers import POSITION_HEADER, MinPosition, accepted, problems
+from aigestion.api.answers import POSITION_HEADER, Answered, MinPosition, problems
 from aigestion.api.parameters import moment
 from aigestion.api.request import ApiRequest
 from aigestion.queries.answer import invalid
@@ -33,18 +33,19 @@ async def usage(
     request: ApiRequest,
     start: Annotated[
         str | None,
-        Parameter(
-            query="from",
+        QueryParameter(
+            name="from",
             max_length=64,
             description=f"ISO 8601; {DAYS_DEFAULT} days back if not given.",
         ),
     ] = None,
     end: Annotated[
-        str | None, Parameter(query="to", max_length=64, description="ISO 8601; now if not given.")
+        str | None,
+        QueryParameter(name="to", max_length=64, description="ISO 8601; now if not given."),
     ] = None,
-    by: Annotated[Bucket, Parameter(description="The length of a bucket.")] = "day",
+    by: Annotated[Bucket, QueryParameter(description="The length of a bucket.")] = "day",
     min_position: MinPosition = 0,
-) -> Response[Usage]:
+) -> Answered[Usage]:
     """Events, messages, replies, failures, model calls and tokens, by hour, day or longer."""
     until = moment("to", end) if end else request.doors.clock()
     since = moment("from", start) if start else until - timedelta(days=DAYS_DEFAULT)
@@ -53,4 +54,4 @@ async def usage(
     answer = await request.doors.usage.usage(
         request.tenant, start=since, end=until, by=by, min_position=min_position
     )
-    return accepted(Usage(answer.data), answer.position)
+    return Answered(Usage(answer.data), answer.position)

@@ -4,17 +4,18 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Router, get, post
+from litestar.params import FromPath, JSONBody
 from pydantic import Field, StringConstraints
 
 from aigestion.api.answers import (
     PAGE_ITEMS_DEFAULT,
     POSITION_HEADER,
+    Answered,
     Cursor,
     IdempotencyKey,
     Limit,
     MinPosition,
-    accepted,
     answered,
     problems,
 )
@@ -54,8 +55,8 @@ class Started(msgspec.Struct, frozen=True):
     summary="Start a conversation",
 )
 async def start_conversation(
-    request: ApiRequest, data: NewConversation, idempotency_key: IdempotencyKey = None
-) -> Response[Started]:
+    request: ApiRequest, data: JSONBody[NewConversation], idempotency_key: IdempotencyKey = None
+) -> Answered[Started]:
     """Start a conversation with an agent."""
     doors, caller = request.doors, request.auth
     if data.agent is not None and await doors.directory.agent(caller.tenant, data.agent) is None:
@@ -71,7 +72,7 @@ async def start_conversation(
     outcome = await doors.dispatcher.dispatch(command, context)
     (started,) = outcome.events
     assert isinstance(started.data, ConversationStarted)
-    return accepted(Started(started.data.conversation_id, started.position), started.position)
+    return Answered(Started(started.data.conversation_id, started.position), started.position)
 
 
 @get(
@@ -85,7 +86,7 @@ async def list_conversations(
     limit: Limit = PAGE_ITEMS_DEFAULT,
     cursor: Cursor = None,
     min_position: MinPosition = 0,
-) -> Response[Page[ConversationSummary]]:
+) -> Answered[Page[ConversationSummary]]:
     """The tenant's conversations, newest first."""
     return answered(
         await request.doors.conversations.page(
@@ -101,8 +102,8 @@ async def list_conversations(
     summary="Read a conversation",
 )
 async def read_conversation(
-    request: ApiRequest, conversation_id: UUID, min_position: MinPosition = 0
-) -> Response[Transcript]:
+    request: ApiRequest, conversation_id: FromPath[UUID], min_position: MinPosition = 0
+) -> Answered[Transcript]:
     """A conversation with its messages, oldest first."""
     return answered(
         await request.doors.conversations.transcript(

@@ -3,16 +3,17 @@
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
-from litestar import Response, Router, delete, get, post
+from litestar import Router, delete, get, post
+from litestar.params import FromPath
 
 from aigestion.api.answers import (
     PAGE_ITEMS_DEFAULT,
     POSITION_HEADER,
+    Answered,
     Cursor,
     IdempotencyKey,
     Limit,
     MinPosition,
-    accepted,
     answered,
     problems,
 )
@@ -48,7 +49,7 @@ class Added(msgspec.Struct, frozen=True):
 )
 async def add_document(
     request: ApiRequest, idempotency_key: IdempotencyKey = None
-) -> Response[Added]:
+) -> Answered[Added]:
     """Add a text as JSON, or upload a UTF-8 file `.txt` or `.md`."""
     document = await read_new_document(request)
     context = await request.context(idempotency_key, document.model_dump_json().encode())
@@ -65,7 +66,7 @@ async def add_document(
         ),
     )
     outcome = await doors.dispatcher.dispatch(command, context)
-    return accepted(Added(document_id, outcome.position), outcome.position)
+    return Answered(Added(document_id, outcome.position), outcome.position)
 
 
 @get(
@@ -79,7 +80,7 @@ async def list_documents(
     limit: Limit = PAGE_ITEMS_DEFAULT,
     cursor: Cursor = None,
     min_position: MinPosition = 0,
-) -> Response[Page[DocumentSummary]]:
+) -> Answered[Page[DocumentSummary]]:
     """The tenant's documents, newest first."""
     return answered(
         await request.doors.documents.page(
@@ -95,8 +96,8 @@ async def list_documents(
     summary="Read a document",
 )
 async def read_document(
-    request: ApiRequest, document_id: UUID, min_position: MinPosition = 0
-) -> Response[Document]:
+    request: ApiRequest, document_id: FromPath[UUID], min_position: MinPosition = 0
+) -> Answered[Document]:
     """A document with its passages, in order: a citation's `passage` is an index into them."""
     return answered(
         await request.doors.documents.document(
@@ -112,11 +113,11 @@ async def read_document(
     response_headers=[POSITION_HEADER],
     summary="Remove a document",
 )
-async def remove_document(request: ApiRequest, document_id: UUID) -> Response[None]:
+async def remove_document(request: ApiRequest, document_id: FromPath[UUID]) -> Answered[None]:
     """From now on it is not found or quoted any more. What was said stays said. Again is no news."""
     context = await request.context(None)
     outcome = await request.doors.dispatcher.dispatch(RemoveDocument(document_id), context)
-    return accepted(None, outcome.position)
+    return Answered(None, outcome.position)
 
 
 def _document_id(document: NewDocument, context: Context) -> UUID:

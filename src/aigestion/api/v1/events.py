@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get
-from litestar.params import Parameter
+from litestar import get
+from litestar.params import QueryParameter
 
-from aigestion.api.answers import POSITION_HEADER, MinPosition, accepted, problems
+from aigestion.api.answers import POSITION_HEADER, Answered, MinPosition, problems
 from aigestion.api.request import ApiRequest
 from aigestion.events.catalog import EVENTS
 from aigestion.events.recorded import Recorded
@@ -36,17 +36,19 @@ class Feed(msgspec.Struct, frozen=True):
 async def read_events(
     request: ApiRequest,
     after: Annotated[
-        int, Parameter(ge=0, le=BIGINT_MAX, description="Only events later than this position.")
+        int,
+        QueryParameter(ge=0, le=BIGINT_MAX, description="Only events later than this position."),
     ] = 0,
     types: Annotated[
-        list[str] | None, Parameter(query="type", description="Only events of these types.")
+        list[str] | None, QueryParameter(name="type", description="Only events of these types.")
     ] = None,
     tag: Annotated[
-        str | None, Parameter(description="Only events with this tag, e.g. `conversation:<id>`.")
+        str | None,
+        QueryParameter(description="Only events with this tag, e.g. `conversation:<id>`."),
     ] = None,
-    limit: Annotated[int, Parameter(ge=1, le=FEED_EVENTS_MAX)] = EVENTS_DEFAULT,
+    limit: Annotated[int, QueryParameter(ge=1, le=FEED_EVENTS_MAX)] = EVENTS_DEFAULT,
     min_position: MinPosition = 0,
-) -> Response[Feed]:
+) -> Answered[Feed]:
     """The tenant's events in order of position, opened."""
     for one in types or ():
         if one not in _TYPES:
@@ -65,4 +67,4 @@ async def read_events(
         raise ViewBehind(
             f"The log ends at {position}.", position=position, min_position=min_position
         )
-    return accepted(Feed(events, last if len(events) == limit else position), position)
+    return Answered(Feed(events, last if len(events) == limit else position), position)

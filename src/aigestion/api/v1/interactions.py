@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Response, post
+from litestar import post
+from litestar.params import FromPath, JSONBody
 from pydantic import Field, RootModel, StringConstraints
 
-from aigestion.api.answers import POSITION_HEADER, IdempotencyKey, accepted, problems
+from aigestion.api.answers import POSITION_HEADER, Answered, IdempotencyKey, problems
 from aigestion.api.body import Body, JsonObject, Text
 from aigestion.api.request import ApiRequest
 from aigestion.commands.conversation.post_interaction import Action, Chat, PostInteraction, Voice
@@ -102,13 +103,13 @@ class InteractionPosted(msgspec.Struct, frozen=True):
 )
 async def post_interaction(
     request: ApiRequest,
-    conversation_id: UUID,
-    data: Interaction,
+    conversation_id: FromPath[UUID],
+    data: JSONBody[Interaction],
     idempotency_key: IdempotencyKey = None,
-) -> Response[InteractionPosted]:
+) -> Answered[InteractionPosted]:
     """Record what a user writes, says or does. The agent's answer comes over the stream."""
     command = PostInteraction(conversation_id=conversation_id, what=data.root.what())
     context = await request.context(idempotency_key)
     outcome = await request.doors.dispatcher.dispatch(command, context)
     (posted,) = outcome.events
-    return accepted(InteractionPosted(posted.id, posted.position), posted.position)
+    return Answered(InteractionPosted(posted.id, posted.position), posted.position)

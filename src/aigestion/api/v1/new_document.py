@@ -53,6 +53,8 @@ async def read_new_document(request: ApiRequest) -> NewDocument:
     file = fields.pop(FILE, None)
     if not isinstance(file, UploadFile):
         raise invalid(FILE, "must be an uploaded file")
+    if "text" in fields:
+        raise invalid("text", "is not known beside a file")
     name = PurePath(file.filename)
     media_type = MEDIA_TYPES.get(name.suffix.lower())
     if media_type is None:

@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
 from litestar.response import Stream
 
-from aigestion.api.answers import POSITION_HEADER, accepted, problems
+from aigestion.api.answers import POSITION_HEADER, Answered, problems
 from aigestion.api.auth import require_key_or_operator, require_operator
 from aigestion.api.errors import problem_of
 from aigestion.api.openapi import OPERATOR
@@ -44,13 +45,13 @@ _LINES = {200: ResponseSpec(Step, description="Lines of JSON.", media_type=NDJSO
 
 @get(
     "/",
-    guards=[require_key_or_operator],
+    before_request=require_key_or_operator,
     security=[*OPERATOR, {"key": []}],
     responses=problems(),
     response_headers=[POSITION_HEADER],
     summary="How far each read model is",
 )
-async def list_projections(request: ApiRequest) -> Response[Projections]:
+async def list_projections(request: ApiRequest) -> Answered[Projections]:
     """Position, lag and state of every read model."""
     door = request.doors.projections
     head = await door.head()
@@ -66,19 +67,19 @@ async def list_projections(request: ApiRequest) -> Response[Projections]:
         )
         for line in door.status()
     ]
-    return accepted(Projections(items), head)
+    return Answered(Projections(items), head)
 
 
 @post(
     "/{name:str}/rebuild",
     status_code=200,
-    guards=[require_operator],
+    before_request=require_operator,
     security=OPERATOR,
     responses={**problems(403, 404), **_LINES},
     media_type=NDJSON,
     summary="Rebuild a read model from the log",
 )
-async def rebuild(request: ApiRequest, name: str) -> Stream:
+async def rebuild(request: ApiRequest, name: FromPath[str]) -> Stream:
     """Fill a new view beside the one that serves, compare, then switch.
 
     Answers lines of JSON, one a step; the last one has `done`, or is a problem. A caller that leaves
@@ -90,13 +91,13 @@ async def rebuild(request: ApiRequest, name: str) -> Stream:
 @post(
     "/{name:str}/verify",
     status_code=200,
-    guards=[require_operator],
+    before_request=require_operator,
     security=OPERATOR,
     responses={**problems(403, 404), **_LINES},
     media_type=NDJSON,
     summary="Compare a read model with a fold of the log",
 )
-async def verify(request: ApiRequest, name: str) -> Stream:
+async def verify(request: ApiRequest, name: FromPath[str]) -> Stream:
     """Fold the log in memory and compare every row. Answers as `rebuild` does."""
     return await _lines(request, request.doors.projections.verify, name)
 

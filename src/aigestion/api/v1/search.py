@@ -3,11 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Response, get
-from litestar.params import Parameter
+from litestar import get
+from litestar.params import QueryParameter
 
 from aigestion.api.answers import (
     POSITION_HEADER,
+    Answered,
     Cursor,
     Limit,
     MinPosition,
@@ -33,20 +34,20 @@ async def search(
     request: ApiRequest,
     q: Annotated[
         str,
-        Parameter(
+        QueryParameter(
             min_length=1,
             max_length=QUERY_CHARS_MAX,
             description='Words, "a phrase", or, -without.',
         ),
     ],
-    kind: Annotated[HitKind | None, Parameter(description="Only hits of this kind.")] = None,
+    kind: Annotated[HitKind | None, QueryParameter(description="Only hits of this kind.")] = None,
     conversation_id: Annotated[
-        UUID | None, Parameter(description="Only messages of this conversation.")
+        UUID | None, QueryParameter(description="Only messages of this conversation.")
     ] = None,
     limit: Limit = HITS_DEFAULT,
     cursor: Cursor = None,
     min_position: MinPosition = 0,
-) -> Response[Page[Hit]]:
+) -> Answered[Page[Hit]]:
     """The best hits first; `highlight` is HTML with the matches in `<mark>`, everything else escaped."""
     return answered(
         await request.doors.search.search(

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from aigestion.api.answers import problems
 from aigestion.api.doors import Doors
@@ -63,13 +63,13 @@ class Piece(msgspec.Struct, frozen=True):
 )
 async def stream(
     request: ApiRequest,
-    conversation_id: UUID,
+    conversation_id: FromPath[UUID],
     after: Annotated[
-        int, Parameter(ge=0, le=BIGINT_MAX, description="Begin behind this position.")
+        int, QueryParameter(ge=0, le=BIGINT_MAX, description="Begin behind this position.")
     ] = 0,
     last_event_id: Annotated[
         str | None,
-        Parameter(header="Last-Event-ID", description="Sent by browsers; goes before `after`."),
+        HeaderParameter(name="Last-Event-ID", description="Sent by browsers; goes before `after`."),
     ] = None,
 ) -> EventStream:
     """Recorded events with `id: <position>`, and `delta` events between them: pieces of a reply.
@@ -84,7 +84,7 @@ async def stream(
 
 
 async def follow(
-    doors: Doors, tenant: str, conversation_id: UUID, after: int
+    doors: Doors, tenant: str, conversation_id: FromPath[UUID], after: int
 ) -> AsyncGenerator[bytes, None]:
     """Frames for ever. What is recorded is read from the log; the live hub only says when."""
     query = _of(conversation_id, *SHOWN).scoped(tenant)
@@ -103,8 +103,9 @@ async def follow(
             except StopAsyncIteration:  # the hub stops
                 return
             match item:
-                case Delta() if seen.delta(item):
-                    yield frame("delta", Piece(item.run_id, item.text))
+                case Delta():
+                    if seen.delta(item):
+                        yield frame("delta", Piece(item.run_id, item.text))
                 case Wake(position):
                     stale = position is None or position > seen.position
                     if position is None:
@@ -153,13 +154,13 @@ async def _next(listener: Listener, timeout_seconds: float) -> LiveItem | None:
         return None
 
 
-async def _must_exist(doors: Doors, tenant: str, conversation_id: UUID) -> None:
+async def _must_exist(doors: Doors, tenant: str, conversation_id: FromPath[UUID]) -> None:
     query = _of(conversation_id, ConversationStarted).scoped(tenant)
     if not await doors.log.read(query, limit=1):
         raise NotFound("There is no such conversation.")
 
 
-def _of(conversation_id: UUID, *types: type[Any]) -> Query:
+def _of(conversation_id: FromPath[UUID], *types: type[Any]) -> Query:
     return matching(f"conversation:{conversation_id}", types=tuple(one.stored_as for one in types))
 
 

@@ -1,0 +1,1 @@
+"""How fast HTTP is: durable interactions beside a trivial POST of the same server."""

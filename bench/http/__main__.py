@@ -1,0 +1,83 @@
+"""`python -m bench.http`: POST …/interactions at 1, 16 and 64 connections beside a trivial POST."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import uvloop
+from tests.support.engines import postgres_server
+
+from bench.http.load import Measured, measure, post
+
+CONNECTIONS = (1, 16, 64)
+WARM_UP_SECONDS = 1.0
+BODY = b'{"type":"user.chat","payload":{"text":"What is a dense position, and why should I care?"}}'
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    arguments.add_argument("--profile", action="store_true", help="also say where the time goes")
+    given = arguments.parse_args()
+    seconds: float = given.seconds
+    print(hardware())
+    print(
+        f"{'connections':>11}  {'POST':<12} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'CPU µs':>7}"
+    )
+    with postgres_server() as url, server(url, profile=given.profile) as (doors, process):
+        key, port = doors["key"], doors["port"]
+        interactions = [
+            post(f"/v1/conversations/{one}/interactions", key, BODY)
+            for one in doors["conversations"]
+        ]
+        trivial = [post("/trivial", key, BODY)]
+        uvloop.run(measure(port, interactions, max(CONNECTIONS), WARM_UP_SECONDS))
+        for connections in CONNECTIONS:
+            for name, requests in (("interaction", interactions), ("trivial", trivial)):
+                before = cpu_seconds(process)
+                measured = uvloop.run(measure(port, requests, connections, seconds))
+                used = cpu_seconds(process) - before
+                print(row(connections, name, measured, used), flush=True)
+
+
+def row(connections: int, name: str, measured: Measured, cpu: float) -> str:
+    return (
+        f"{connections:>11}  {name:<12} {measured.per_second:>7.0f} {measured.percentile(0.5):>7.2f} "
+        f"{measured.percentile(0.99):>7.2f} {cpu / measured.requests * 1e6:>7.0f}"
+    )
+
+
+@contextmanager
+def server(database_url: str, *, profile: bool) -> Iterator[tuple[dict[str, Any], psutil.Process]]:
+    """The measured server in a process of its own; yields what it listens on, and itself."""
+    command = [sys.executable, "-m", "bench.http.server", database_url]
+    command += ["--profile"] if profile else []
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline()), psutil.Process(process.pid)
+        process.terminate()
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def hardware() -> str:
+    with open("/proc/cpuinfo") as lines:
+        model = next(
+            (line.partition(":")[2].strip() for line in lines if "model name" in line), "?"
+        )
+    return (
+        f"{model}, {psutil.cpu_count()} cores shared by client, server and PostgreSQL, "
+        f"load {psutil.getloadavg()[0]:.1f} before the run"
+    )
+
+
+if __name__ == "__main__":
+    main()
