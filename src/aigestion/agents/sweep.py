@@ -51,11 +51,11 @@ class Sweep:
     async def run(self) -> None:
         """Sweep until cancelled."""
         # Whatever was left open before this start is nobody's, or is locked.
-        while not await self._swept(idle_seconds=0.0):
-            await asyncio.sleep(FIRST_SWEEP_RETRY_SECONDS)
+        idle_seconds, pause_seconds = 0.0, FIRST_SWEEP_RETRY_SECONDS
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            await self._swept(RUN_IDLE_SECONDS)
+            if await self._swept(idle_seconds):
+                idle_seconds, pause_seconds = RUN_IDLE_SECONDS, SWEEP_SECONDS
+            await asyncio.sleep(pause_seconds)
 
     async def _swept(self, idle_seconds: float) -> bool:
         """Whether it could be done."""
