@@ -61,9 +61,7 @@ class PassagesByWords(Protocol):
 class PassagesByMeaning(Protocol):
     """`PassageQueries`; a hit's score is its cosine similarity."""
 
-    async def nearest(
-        self, tenant: str, text: str, *, limit: int, min_position: int = 0
-    ) -> Answer[list[PassageHit]]: ...
+    async def nearest(self, tenant: str, text: str, *, limit: int) -> Answer[list[PassageHit]]: ...
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -79,7 +77,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class ContextSearch:
-    """Reads as of the question: every query waits, briefly, until its view has that position."""
+    """Reads as of the question: turns and words wait, briefly, until their view has that position."""
 
     def __init__(
         self,
@@ -133,11 +131,11 @@ class ContextSearch:
             return ()
         asked = _search_text(question, history)
         by_meaning, by_words = await asyncio.gather(
+            # Embedding a library takes minutes, and nobody waits that long: what is newer is found by
+            # its words meanwhile.
             self._attempt(
                 "passages by meaning",
-                lambda at: self._by_meaning.nearest(
-                    tenant, asked, limit=CANDIDATES_MAX, min_position=at
-                ),
+                lambda _: self._by_meaning.nearest(tenant, asked, limit=CANDIDATES_MAX),
                 as_of,
             ),
             self._attempt(

@@ -109,19 +109,20 @@ async def test_a_question_that_names_nothing_is_searched_with_the_one_before() -
     assert near.asked[0][0] == "Are positions dense? And why?"
 
 
-async def test_searches_are_asked_as_of_the_question() -> None:
-    near = Index(DENSE)
+async def test_words_are_searched_as_of_the_question_and_nobody_waits_for_embeddings() -> None:
+    near, worded = Index(DENSE), Index(DENSE)
 
-    await found("Are positions dense?", near=near)
+    await found("Are positions dense?", near=near, worded=worded)
 
-    assert near.asked == [("Are positions dense?", 42)]
+    assert worded.asked == [("Are positions dense?", 42)]
+    assert near.asked == [("Are positions dense?", 0)]
 
 
 async def test_a_view_that_is_behind_is_used_as_it_is() -> None:
-    near = Index(DENSE, errors=(ViewBehind("behind"),))
+    worded = Index(DENSE, errors=(ViewBehind("behind"),))
 
-    assert texts(await found("Are positions dense?", near=near)) == [DENSE.text]
-    assert [at for _, at in near.asked] == [42, 0]
+    assert texts(await found("Are positions dense?", worded=worded)) == [DENSE.text]
+    assert [at for _, at in worded.asked] == [42, 0]
 
 
 @pytest.mark.parametrize("broken", ["near", "worded"])
