@@ -87,7 +87,9 @@ def holders(path: Path, program: str) -> list[int]:
     if sys.platform == "linux" and (found := _lock_holders(path)):
         return found
     pid = recorded_pid(path)
-    return [pid] if pid is not None and program in _command_line(pid) else []
+    if pid is None or pid == os.getpid() or program not in _command_line(pid):
+        return []
+    return [pid]
 
 
 async def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
