@@ -8,6 +8,8 @@ from aigestion.events.run import ModelCompleted, ModelFailed
 from aigestion.projections.projection import Projection
 from aigestion.readstores.port import Change, Put
 
+TOKENS_MAX = 2**63 - 1
+
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
     """How a call ended, what it took and what it used; the provider's own usage object as it came."""
@@ -46,8 +48,8 @@ def _completed(event: ModelCompleted) -> dict[str, Any]:
         "outcome": "completed",
         "reason": event.finish_reason,
         "returned_model": event.returned_model,
-        "input_tokens": event.input_tokens,
-        "output_tokens": event.output_tokens,
+        "input_tokens": _count(event.input_tokens),
+        "output_tokens": _count(event.output_tokens),
         "first_token_seconds": event.first_token_seconds,
     }
 
@@ -65,7 +67,13 @@ def _failed(event: ModelFailed) -> dict[str, Any]:
 
 
 def _tokens(usage: dict[str, Any], *names: str) -> int | None:
-    return next((value for name in names if isinstance(value := usage.get(name), int)), None)
+    counts = (_count(usage.get(name)) for name in names)
+    return next((count for count in counts if count is not None), None)
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens, if it is one: providers are not to be trusted with a column's type."""
+    return value if isinstance(value, int) and 0 <= value <= TOKENS_MAX else None
 
 
 model_calls = Projection(

@@ -1,0 +1,49 @@
+"""The read model `passages`, asked: what comes nearest to a question, by its meaning."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from aigestion.projections.progress import Progress
+from aigestion.queries.answer import Answer, checked_limit
+from aigestion.queries.passage_hit import PassageHit
+from aigestion.readstores.port import View
+
+TEXT_CHARS_MAX = 4_000
+"""More of a question changes nothing: its vector stands for its first page."""
+
+
+class SearchByMeaning(Protocol):
+    """The part of a vector store that is asked here."""
+
+    async def nearest(
+        self, view: View, collection: str, text: str, *, tenant: str, limit: int
+    ) -> list[tuple[float, dict[str, Any]]]: ...
+
+
+class PassageQueries:
+    """Passages of one tenant's documents."""
+
+    def __init__(self, store: SearchByMeaning, progress: Progress) -> None:
+        self._store = store
+        self._progress = progress
+
+    async def nearest(
+        self, tenant: str, text: str, *, limit: int, min_position: int = 0
+    ) -> Answer[list[PassageHit]]:
+        """The passages that mean most nearly what a text says or asks, in any language, best first.
+
+        A score is a cosine similarity: 1 for the same meaning. There is always a nearest one, however
+        far: the caller draws the line. `InvalidInput` for a bad limit.
+        """
+        checked_limit(limit)
+        view, position = await self._progress.at_least("passages", min_position)
+        found = await self._store.nearest(
+            view, "passages", text[:TEXT_CHARS_MAX], tenant=tenant, limit=limit
+        )
+        return Answer(position, [_hit(score, fields) for score, fields in found])
+
+
+def _hit(score: float, fields: Mapping[str, Any]) -> PassageHit:
+    return msgspec.convert({**fields, "score": score}, PassageHit)

@@ -1,0 +1,166 @@
+"""One shard of the embedded Qdrant engine: the points of one view, in a directory. Calls block."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from aigestion.kernel.errors import Unavailable
+from aigestion.readstores.qdrant.points import COLLECTION, Payload
+
+if TYPE_CHECKING:  # The wheel is an extra: only who opens a shard needs it.
+    from qdrant_edge import EdgeShard, Filter
+
+POINTS_IN_PAGE_MAX = 256
+SEARCH_THREADS_MAX = 2
+
+_CHECKPOINT_ID = str(UUID(int=0))
+"""A reserved point: no row and no vector, only the position that the view reflects."""
+_NO_VECTOR: dict[str, Any] = {}
+
+
+class Shard:
+    """Points with vectors of one length. The engine allows one process, and any number of threads."""
+
+    def __init__(self, shard: "EdgeShard") -> None:
+        self._shard = shard
+
+    @classmethod
+    def create(cls, directory: Path, dimensions: int, keywords: Sequence[str]) -> None:
+        """Make an empty shard with indexes on `keywords`: all of it or none, whenever it is killed."""
+        import qdrant_edge as qdrant
+
+        draft = directory.with_name(f"{directory.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        vectors = qdrant.EdgeVectorParams(size=dimensions, distance=qdrant.Distance.Cosine)
+        config = qdrant.EdgeConfig(vectors=vectors, max_search_threads=SEARCH_THREADS_MAX)
+        shard = cls(qdrant.EdgeShard.create(str(draft), config))
+        for name in (COLLECTION, *keywords):
+            index = qdrant.UpdateOperation.create_field_index(
+                name, qdrant.PayloadSchemaType.Keyword
+            )
+            shard._shard.update(index)
+        shard.move_checkpoint(0)
+        shard.close()
+        draft.rename(directory)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Open a shard. `Unavailable` if another process has it open, or if it is damaged."""
+        import qdrant_edge as qdrant
+
+        try:
+            return cls(qdrant.EdgeShard.load(str(directory)))
+        except Exception as error:  # the engine has no error classes of its own
+            raise Unavailable(
+                f"The shard {directory} cannot be opened ({error}). If no other process has it open, "
+                "delete it: it is filled from the log again.",
+                engine="qdrant",
+            ) from error
+
+    def checkpoint(self) -> int:
+        return int(self.payloads([_CHECKPOINT_ID])[_CHECKPOINT_ID]["position"])
+
+    def move_checkpoint(self, position: int) -> None:
+        self.put({_CHECKPOINT_ID: ({"position": position}, None)})
+
+    def payloads(self, ids: Sequence[str]) -> dict[str, Payload]:
+        """By id; points that are not there are left out."""
+        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
+        return {str(record.id): record.payload or {} for record in records}
+
+    def where(self, collection: str, field: str, value: Any) -> dict[str, Payload]:
+        """Every point of a collection whose field has this value, by id."""
+        return dict(self._pages(_matching({COLLECTION: collection, field: value})))
+
+    def all(self) -> Iterator[Payload]:
+        """Every row's point, a page at a time."""
+        for id_, payload in self._pages(None):
+            if id_ != _CHECKPOINT_ID:
+                yield payload
+
+    def put(self, points: Mapping[str, tuple[Payload, Sequence[float] | None]]) -> None:
+        """Write points whole: (payload, vector) by id."""
+        import qdrant_edge as qdrant
+
+        if points:
+            written = [
+                qdrant.Point(id_, _NO_VECTOR if vector is None else list(vector), payload)
+                for id_, (payload, vector) in points.items()
+            ]
+            self._shard.update(qdrant.UpdateOperation.upsert_points(written))
+
+    def overwrite(self, payloads: Mapping[str, Payload]) -> None:
+        """Write what points carry, and leave their vectors as they are."""
+        import qdrant_edge as qdrant
+
+        for id_, payload in payloads.items():
+            self._shard.update(qdrant.UpdateOperation.overwrite_payload([id_], payload))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        import qdrant_edge as qdrant
+
+        if ids:
+            self._shard.update(qdrant.UpdateOperation.delete_points(list(ids)))
+
+    def nearest(
+        self, vector: Sequence[float], limit: int, matching: Mapping[str, Any]
+    ) -> list[tuple[float, Payload]]:
+        """(cosine similarity, payload) of the nearest points with these values, the best first."""
+        import qdrant_edge as qdrant
+
+        request = qdrant.QueryRequest(
+            limit=limit,
+            query=qdrant.Query.Nearest(list(vector)),
+            filter=_matching(matching),
+            with_payload=True,
+        )
+        try:
+            found = self._shard.query(request)
+        except Exception as error:  # also if the shard was closed while we waited
+            raise Unavailable(f"Qdrant does not answer: {error}", engine="qdrant") from error
+        return [(hit.score, hit.payload or {}) for hit in found]
+
+    def flush(self) -> None:
+        self._shard.flush()
+
+    def optimize(self) -> None:
+        """Merge segments and build the vector index: seconds for some ten thousand points."""
+        self._shard.optimize()
+
+    def close(self) -> None:
+        self._shard.flush()
+        self._shard.close()
+
+    def _pages(self, filter_: "Filter | None") -> Iterator[tuple[str, Payload]]:
+        import qdrant_edge as qdrant
+
+        offset = None
+        while True:
+            page = qdrant.ScrollRequest(
+                limit=POINTS_IN_PAGE_MAX, offset=offset, filter=filter_, with_payload=True
+            )
+            records, offset = self._shard.scroll(page)
+            for record in records:
+                yield str(record.id), record.payload or {}
+            if offset is None:
+                return
+
+
+def _matching(values: Mapping[str, Any]) -> "Filter":
+    import qdrant_edge as qdrant
+
+    conditions: list[Any] = []
+    for field, value in values.items():
+        match value:
+            case None:
+                conditions.append(qdrant.IsEmptyCondition(field))
+            case str() | bool() | int():
+                conditions.append(qdrant.FieldCondition(field, match=qdrant.MatchValue(value)))
+            case float():
+                equal = qdrant.RangeFloat(gte=value, lte=value)
+                conditions.append(qdrant.FieldCondition(field, range=equal))
+            case _:
+                raise TypeError(f"{field} cannot be looked for by a {type(value).__name__}")
+    return qdrant.Filter(must=conditions)
