@@ -1,0 +1,132 @@
+"""`aigestion projections` against a running system: status, rebuild, verify."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from aigestion.cli.app import aigestion
+from tests.unit.cli.fake_api import FakeApi, fake_api
+
+SERVING = {
+    "name": "conversations",
+    "view": "conversations_v1_g2",
+    "position": 40,
+    "lag": 2,
+    "state": "live",
+    "error": None,
+    "error_position": None,
+}
+BUILDING = {**SERVING, "name": "runs", "view": None, "error": "no \x1broom", "error_position": 7}
+EQUAL = {
+    "view": "conversations_v1_g2",
+    "position": 40,
+    "expected": {"rows": 3, "digest": "aa"},
+    "found": {"rows": 3, "digest": "aa"},
+    "differing_rows": 0,
+    "first": None,
+}
+DIFFERENT = {
+    **EQUAL,
+    "differing_rows": 2,
+    "first": {
+        "collection": "messages",
+        "key": "m\x1b1",
+        "position": 17,
+        "expected": {"text": "a"},
+        "found": None,
+    },
+}
+REBUILT = {
+    "view": {"projection": "conversations", "version": 1, "generation": 3},
+    "position": 42,
+    "fingerprint": {"rows": 3, "digest": "aa"},
+}
+UNDER_WAY = {"position": 20, "head": 42}
+
+
+def done(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [UNDER_WAY, {"position": 42, "head": 42, "done": True, "result": result}]
+
+
+def call(data_dir: Path, *arguments: str, **answers: Any) -> tuple[Result, FakeApi]:
+    def prepare(api: FakeApi) -> None:
+        api.routes["GET", "/v1/projections"] = (200, {"items": [SERVING, BUILDING]})
+        for name, content in answers.items():
+            status = content["status"] if isinstance(content, dict) else 200
+            api.routes["POST", f"/v1/projections/conversations/{name}"] = (status, content)
+
+    with fake_api(data_dir, prepare) as api:
+        arguments = ("projections", *arguments, "--data-dir", str(data_dir))
+        return CliRunner().invoke(aigestion, arguments), api
+
+
+def test_status_is_a_table_and_names_trouble(tmp_path: Path) -> None:
+    result, api = call(tmp_path, "status")
+
+    head, serving, building = result.stdout.splitlines()
+    assert head.split() == ["NAME", "VIEW", "STATE", "POSITION", "LAG"]
+    assert serving.split() == ["conversations", "conversations_v1_g2", "live", "40", "2"]
+    assert building.endswith("no \\x1broom (at 7)")
+    assert api.asked[0].headers["Authorization"] == "Bearer aigop_key"
+
+
+def test_status_as_json(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "status", "--json")
+
+    assert [row["name"] for row in json.loads(result.stdout)] == ["conversations", "runs"]
+
+
+def test_rebuild_names_the_view_that_serves_now(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "rebuild", "conversations", rebuild=done(REBUILT))
+
+    assert result.exit_code == 0
+    assert "conversations_v1_g3: serves at position 42, 3 rows equal the fold" in result.stdout
+
+
+def test_verify_says_that_a_view_equals_the_log(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "verify", "conversations", verify=done(EQUAL))
+
+    assert result.exit_code == 0
+    assert "conversations_v1_g2 at position 40: 3 rows equal the fold of the log" in result.stdout
+
+
+def test_verify_without_a_name_takes_every_view_that_serves(tmp_path: Path) -> None:
+    result, api = call(tmp_path, "verify", "--json", verify=done(EQUAL))
+
+    assert json.loads(result.stdout)["differing_rows"] == 0
+    assert [one.path for one in api.asked if one.method == "POST"] == [
+        "/v1/projections/conversations/verify"
+    ]
+
+
+def test_a_view_that_differs_exits_1_and_names_the_first_row(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "verify", "conversations", verify=done(DIFFERENT))
+
+    assert result.exit_code == 1
+    assert "2 rows differ; first messages/m\\x1b1 (of position 17) is missing" in result.stdout
+
+
+def test_work_that_fails_under_way_is_one_line(tmp_path: Path) -> None:
+    problem = {"status": 500, "code": "corrupt", "detail": "It does not hold what was put in."}
+
+    result, _ = call(tmp_path, "rebuild", "conversations", rebuild=[UNDER_WAY, problem])
+
+    assert result.exit_code == 1
+    assert result.stderr == "error: It does not hold what was put in.\n"
+
+
+def test_work_that_breaks_off_is_one_line(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "rebuild", "conversations", rebuild=[UNDER_WAY])
+
+    assert result.exit_code == 1
+    assert "broke off at position 20" in result.stderr
+
+
+def test_a_refusal_is_one_line(tmp_path: Path) -> None:
+    problem = {"status": 409, "code": "refused", "detail": "It is being rebuilt already."}
+
+    result, _ = call(tmp_path, "rebuild", "conversations", rebuild=problem)
+
+    assert (result.exit_code, result.stderr) == (1, "error: It is being rebuilt already.\n")
