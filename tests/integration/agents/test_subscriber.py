@@ -40,7 +40,7 @@ class Heard:
 
     async def until(self, count: int, seconds: float = 5) -> None:
         async with asyncio.timeout(seconds):
-            while len(self.positions) < count or self.at_once:  # noqa: ASYNC110
+            while len(self.positions) < count or self.at_once:
                 await asyncio.sleep(0.005)
 
 
@@ -266,7 +266,7 @@ async def test_ending_is_prompt_while_a_reaction_goes_on(
     heard.seconds = 30
     await publish(connection)
     async with asyncio.timeout(5):
-        while not heard.positions:  # noqa: ASYNC110
+        while not heard.positions:
             await asyncio.sleep(0.01)
     started = time.monotonic()
 

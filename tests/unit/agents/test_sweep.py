@@ -49,7 +49,7 @@ async def sweep_once(house: House, unfinished: Unfinished) -> None:
     sweep = Sweep(unfinished, house.reader, reactions, ["assistant"], clock=lambda: NOW)
     await sweep.once(10)
     async with asyncio.timeout(2):
-        while reactions.going_on:  # noqa: ASYNC110
+        while reactions.going_on:
             await asyncio.sleep(0)
 
 
@@ -113,7 +113,7 @@ async def test_the_first_sweep_takes_all_and_is_tried_until_it_is_done(
     sweep = Sweep(unfinished, house.reader, reactions, ["assistant"], clock=lambda: NOW)
     task = asyncio.create_task(sweep.run())
     async with asyncio.timeout(2):
-        while len(unfinished.idle_before) < 5:  # noqa: ASYNC110
+        while len(unfinished.idle_before) < 5:
             await asyncio.sleep(0.001)
     task.cancel()
 
