@@ -58,7 +58,7 @@ async def test_a_rare_word_counts_more_than_a_common_one(views: Views) -> None:
     history = History()
     for n in range(20):
         history.happened(document(f"common {n}", "ferry ferry ferry harbour"))
-    history.happened(document("rare", "The lighthouse, and a ferry far away."))
+    history.happened(document("rare", "There is a lighthouse far away."))
     await views.show(history.events)
     queries = SearchQueries(views.pool, views.progress)
 

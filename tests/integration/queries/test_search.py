@@ -43,7 +43,7 @@ def marks(hit: Hit) -> list[str]:
         ("posiciones densas", SPANISH, ["posición", "densa"]),
         ("posicion densa", SPANISH, ["posición", "densa"]),
         ("hueco", SPANISH, ["huecos"]),
-        ("corriendo", "el perro corre", ["corre"]),
+        ("hablando", "el perro habla", ["habla"]),
         ("the holes", ENGLISH, ["holes"]),
         ('"no holes"', ENGLISH, ["no", "holes"]),
         ("holes or huecos", ENGLISH, ["holes"]),
