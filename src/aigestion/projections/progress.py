@@ -47,10 +47,8 @@ class Progress:
         self._waiting: dict[str, dict[asyncio.Future[None], int]] = {}
 
     def advance(self, view: View, position: int) -> None:
-        """This view serves from now on, and reflects everything up to `position`."""
+        """This view serves, and reflects everything up to `position`; less, if its engine forgot."""
         line = self._line(view.projection)
-        if line.view == view:
-            position = max(position, line.position)
         line.view, line.position = view, position
         line.state, line.error, line.error_position = "running", None, None
         self._wake(line)

@@ -1,0 +1,105 @@
+"""Queries wait for what they must see, and are told when that takes too long."""
+
+import asyncio
+
+import pytest
+
+from aigestion.kernel.errors import LogEpochMismatch, Unavailable, UnknownEvent, ViewBehind
+from aigestion.projections.progress import RETRY_AFTER_SECONDS, Progress
+from aigestion.readstores.port import View
+
+OLD, NEW = View("runs", 1, 1), View("runs", 1, 2)
+
+
+async def test_a_view_that_is_far_enough_answers_at_once() -> None:
+    progress = Progress(["runs"])
+    progress.advance(OLD, 7)
+
+    assert await progress.at_least("runs", 7, timeout_seconds=0) == (OLD, 7)
+    assert await progress.at_least("runs") == (OLD, 7)
+
+
+async def test_a_query_waits_for_the_position_it_needs() -> None:
+    progress = Progress(["runs"])
+    progress.advance(OLD, 7)
+    waiting = asyncio.create_task(progress.at_least("runs", 9, timeout_seconds=5))
+
+    await asyncio.sleep(0)
+    progress.advance(OLD, 8)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    progress.advance(OLD, 10)
+
+    assert await waiting == (OLD, 10)
+
+
+async def test_a_view_that_stays_behind_says_how_far_it_is() -> None:
+    progress = Progress(["runs"])
+    progress.advance(OLD, 7)
+
+    with pytest.raises(ViewBehind) as behind:
+        await progress.at_least("runs", 9, timeout_seconds=0.01)
+
+    assert behind.value.details == {
+        "projection": "runs",
+        "position": 7,
+        "min_position": 9,
+        "retry_after_seconds": RETRY_AFTER_SECONDS,
+    }
+    assert progress._waiting == {"runs": {}}
+
+
+async def test_a_read_model_that_is_not_built_is_unavailable() -> None:
+    progress = Progress(["runs"])
+    progress.building("runs", 500)
+
+    with pytest.raises(Unavailable):
+        await progress.at_least("runs", 1, timeout_seconds=0.01)
+
+    [line] = progress.status()
+    assert (line.state, line.position, line.view) == ("building", 500, None)
+
+
+async def test_a_query_of_a_model_that_gets_built_meanwhile_is_answered() -> None:
+    progress = Progress(["runs"])
+    waiting = asyncio.create_task(progress.at_least("runs", 2, timeout_seconds=5))
+    await asyncio.sleep(0)
+
+    progress.advance(OLD, 3)
+
+    assert await waiting == (OLD, 3)
+
+
+async def test_a_switch_serves_the_new_view() -> None:
+    progress = Progress(["runs"])
+    progress.advance(OLD, 7)
+
+    progress.building("runs", 3)
+    assert await progress.at_least("runs") == (OLD, 7)
+    progress.advance(NEW, 8)
+
+    assert await progress.at_least("runs") == (NEW, 8)
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (UnknownEvent("what is this", position=8), "stopped"),
+        (LogEpochMismatch("the log was restored", position=8), "stopped"),
+        (Unavailable("away", engine="postgres", position=8), "retrying"),
+        (ValueError("whatever"), "retrying"),
+    ],
+)
+async def test_trouble_is_told_and_over_once_the_line_moves(error: Exception, state: str) -> None:
+    progress = Progress(["runs"])
+    progress.advance(OLD, 7)
+
+    progress.trouble("runs", error)
+
+    [line] = progress.status()
+    assert (line.state, line.error, line.position) == (state, str(error), 7)
+    assert line.error_position == (None if isinstance(error, ValueError) else 8)
+    assert await progress.at_least("runs", 7) == (OLD, 7)
+    progress.advance(OLD, 8)
+    [line] = progress.status()
+    assert (line.state, line.error, line.error_position) == ("running", None, None)

@@ -1,0 +1,244 @@
+"""A read model is built, rebuilt beside itself, and replaced without anybody noticing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from aigestion.kernel.errors import Corrupt, LogEpochMismatch, Refused, Unavailable
+from aigestion.messaging.memory import MemoryLeadership
+from aigestion.projections.memory_store import MemoryReadStore
+from aigestion.projections.read_model import keep_read_models
+from aigestion.projections.rebuild import rebuild
+from aigestion.readstores.port import Change, Row, View
+from tests.support.event_log import EventLog
+from tests.support.history import chat, document
+from tests.support.read_models import SHELF, Rig
+from tests.support.tasks import eventually, running
+
+
+class SlowStore(MemoryReadStore):
+    """Lets a test stand between two batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
+        if view.generation > 1:
+            await self.gate.wait()
+        await super().apply(view, changes, position)
+
+
+async def test_the_first_start_builds_before_it_serves() -> None:
+    rig = Rig()
+    await rig.log.record_chats(30)
+
+    async with rig.running():
+        view, position = await rig.progress.at_least("shelf")
+
+        assert (view, position) == (View("shelf", 1, 1), 30)
+        assert await rig.found(view) == await rig.expected()
+
+
+async def test_an_empty_log_makes_an_empty_read_model() -> None:
+    rig = Rig()
+
+    async with rig.running():
+        assert await rig.progress.at_least("shelf") == (View("shelf", 1, 1), 0)
+
+
+async def test_queries_go_on_while_a_new_view_is_built_and_then_get_it() -> None:
+    rig = Rig(store=SlowStore())
+    await rig.log.record_chats(30)
+    seen: list[tuple[int, int]] = []
+
+    async with rig.running():
+        await rig.caught_up()
+        rig.store.gate.clear()  # type: ignore[attr-defined]
+        rebuilding = asyncio.create_task(rig.model.rebuild(lambda p, h: seen.append((p, h))))
+        await asyncio.sleep(0.05)
+        await rig.log.record(chat("meanwhile"))
+        old = await rig.caught_up()
+        assert old.generation == 1
+        rig.store.gate.set()  # type: ignore[attr-defined]
+        built = await rebuilding
+
+        await eventually(lambda: rig.progress.status()[0].view == built.view)
+        await rig.log.record(chat("afterwards"))
+        assert await rig.caught_up() == built.view
+        assert await rig.found(built.view) == await rig.expected()
+    assert built.view.generation == 2
+    assert seen[-1] == (31, 31)
+    assert await rig.registry.all() == [(old, "retired"), (built.view, "active")]
+
+
+async def test_the_position_queries_see_never_goes_back() -> None:
+    rig = Rig()
+    positions: list[int] = []
+
+    async def watch() -> None:
+        while True:
+            positions.append((await rig.progress.at_least("shelf"))[1])
+            await asyncio.sleep(0)
+
+    async with rig.running():
+        await rig.caught_up()
+        async with running(watch()):
+            for _ in range(4):
+                rebuilding = asyncio.create_task(rig.model.rebuild())
+                await rig.log.record_chats(7, per_append=1)
+                await rebuilding
+                await rig.caught_up()
+
+    assert positions == sorted(positions)
+    assert max(positions) == 28
+
+
+async def test_only_the_newest_retired_view_is_kept() -> None:
+    rig = Rig()
+    await rig.log.record_chats(3)
+
+    async with rig.running():
+        await rig.caught_up()
+        for _ in range(3):
+            await rig.model.rebuild()
+
+    states = [(view.generation, state) for view, state in await rig.registry.all()]
+    assert states == [(3, "retired"), (4, "active")]
+    assert [await rig.store.checkpoint(View("shelf", 1, n)) for n in (1, 2, 3, 4)] == [
+        None,
+        None,
+        3,
+        3,
+    ]
+
+
+async def test_a_half_built_view_is_dropped_by_the_next_rebuild() -> None:
+    rig = Rig(store=SlowStore())
+    await rig.log.record_chats(5)
+    async with rig.running():
+        await rig.caught_up()
+        rig.store.gate.clear()  # type: ignore[attr-defined]
+        killed = asyncio.create_task(rig.model.rebuild())
+        await asyncio.sleep(0.05)
+        killed.cancel()
+        await asyncio.wait([killed])
+        assert (await rig.registry.all())[-1] == (View("shelf", 1, 2), "building")
+        rig.store.gate.set()  # type: ignore[attr-defined]
+
+        built = await rig.model.rebuild()
+
+        await eventually(lambda: rig.progress.status()[0].view == built.view)
+    states = [(view.generation, state) for view, state in await rig.registry.all()]
+    assert states == [(1, "retired"), (3, "active")]
+    assert await rig.store.checkpoint(View("shelf", 1, 2)) is None
+
+
+async def test_a_store_that_loses_a_row_does_not_get_to_serve() -> None:
+    class Forgetful(MemoryReadStore):
+        async def rows(self, view: View) -> AsyncIterator[Row]:
+            async for row in super().rows(view):
+                if row.key != "message 2":
+                    yield row
+
+    rig = Rig(store=Forgetful())
+    await rig.log.record_chats(5)
+
+    with pytest.raises(Corrupt, match="texts/message 2") as refused:
+        await rebuild(SHELF, rig.store, rig.registry, rig.log.reader)
+
+    assert refused.value.details["position"] == 3
+    assert await rig.registry.active("shelf") is None
+
+
+async def test_one_rebuild_at_a_time() -> None:
+    rig = Rig(store=SlowStore())
+    await rig.log.record_chats(5)
+    async with rig.running():
+        await rig.caught_up()
+        rig.store.gate.clear()  # type: ignore[attr-defined]
+        first = asyncio.create_task(rig.model.rebuild())
+        await asyncio.sleep(0.05)
+
+        with pytest.raises(Refused):
+            await rig.model.rebuild()
+
+        rig.store.gate.set()  # type: ignore[attr-defined]
+        await first
+
+
+async def test_a_lost_view_comes_back_equal() -> None:
+    rig = Rig()
+    await rig.log.record(document("manual", "text"), chat("hello"))
+
+    async with rig.running():
+        lost = await rig.caught_up()
+        await rig.store.drop(lost)
+        await rig.log.record(chat("again"))
+        await eventually(lambda: rig.progress.status()[0].view != lost, 10)
+        view = await rig.caught_up()
+
+        assert await rig.found(view) == await rig.expected()
+
+
+async def test_a_newer_version_is_built_before_it_serves() -> None:
+    rig = Rig()
+    await rig.log.record_chats(4)
+    async with rig.running():
+        old = await rig.caught_up()
+
+    newer = Rig(rig.log, store=rig.store, projection=replace(SHELF, version=2))
+    newer.registry._states, newer.registry._generations = (
+        rig.registry._states,
+        rig.registry._generations,
+    )
+    with pytest.raises(Unavailable):
+        await newer.progress.at_least("shelf", timeout_seconds=0.01)
+    async with newer.running():
+        assert await newer.caught_up() == View("shelf", 2, 2)
+    assert (old, "retired") in await rig.registry.all()
+
+
+async def test_a_view_ahead_of_the_log_stops_until_it_is_rebuilt() -> None:
+    rig = Rig()
+    await rig.log.record_chats(9)
+    async with rig.running():
+        await rig.caught_up()
+
+    restored = Rig(EventLog(), store=rig.store)
+    restored.registry._states, restored.registry._generations = (
+        rig.registry._states,
+        rig.registry._generations,
+    )
+    await restored.log.record_chats(4)
+    async with restored.running():
+        await eventually(lambda: restored.progress.status()[0].state == "stopped")
+        with pytest.raises(LogEpochMismatch):
+            await restored.model.verify()
+        await restored.model.rebuild()
+        view = await restored.caught_up()
+
+        assert await restored.found(view) == await restored.expected()
+
+
+async def test_a_standby_follows_and_takes_over() -> None:
+    seat = MemoryLeadership()
+    leader = Rig()
+    standby = Rig(leader.log, store=leader.store)
+    standby.registry = standby.model._registry = leader.registry
+    await leader.log.record_chats(3)
+
+    async with running(standby.subscription.run(), leader.subscription.run()):
+        async with running(keep_read_models([leader.model], seat)):
+            await leader.caught_up()
+            async with running(keep_read_models([standby.model], seat)):
+                await standby.caught_up()
+                assert seat._seat.locked()
+        async with running(keep_read_models([standby.model], seat)):
+            await leader.log.record_chats(2)
+            view = await standby.caught_up()
+
+    assert await standby.found(view) == await standby.expected()
