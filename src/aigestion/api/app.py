@@ -12,6 +12,7 @@ from aigestion.api.errors import problem_of
 from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
+from aigestion.api.sse import OpenStreams
 from aigestion.api.v1.analytics import usage
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
@@ -43,7 +44,13 @@ def create_app(doors: Doors) -> Litestar:
             Router("/v1", route_handlers=[projections]),
             *system.ROUTES,
         ],
-        state=State({"doors": doors, "api_keys": Keys(doors.directory)}),
+        state=State(
+            {
+                "doors": doors,
+                "api_keys": Keys(doors.directory),
+                "streams": OpenStreams(doors.metrics),
+            }
+        ),
         request_class=ApiRequest,
         request_max_body_size=BODY_BYTES_MAX,
         multipart_form_part_limit=FORM_PARTS_MAX,

@@ -93,6 +93,13 @@ class TooMuchContention(AIGestionError):
     category = Category.UNAVAILABLE
 
 
+class Overloaded(AIGestionError):
+    """As much is going on as may be; `details` name the limit. Worth trying again."""
+
+    code = "overloaded"
+    category = Category.UNAVAILABLE
+
+
 class Unavailable(AIGestionError):
     """An engine does not answer; `details["engine"]` names it. Worth trying again."""
 

@@ -14,7 +14,7 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 from aigestion.api.answers import problems
 from aigestion.api.doors import Doors
 from aigestion.api.request import ApiRequest
-from aigestion.api.sse import HEARTBEAT, EventStream, frame
+from aigestion.api.sse import HEARTBEAT, EventStream, OpenStreams, frame
 from aigestion.events.conversation import (
     AgentReplied,
     ConversationStarted,
@@ -79,8 +79,10 @@ async def stream(
     if last_event_id:
         after = _position(last_event_id)
     doors, tenant = request.doors, request.tenant
+    streams: OpenStreams = request.app.state.streams
+    streams.check()
     await _must_exist(doors, tenant, conversation_id)
-    return EventStream(follow(doors, tenant, conversation_id, after), doors.draining)
+    return EventStream(follow(doors, tenant, conversation_id, after), doors.draining, streams)
 
 
 async def follow(
