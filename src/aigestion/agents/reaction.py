@@ -18,7 +18,7 @@ from aigestion.agents.turns import turn_of_event
 from aigestion.events.conversation import Citation
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelRequested
-from aigestion.kernel.errors import Refused, Unavailable, ViewBehind
+from aigestion.kernel.errors import Refused, SubjectErased, Unavailable, ViewBehind
 from aigestion.llm.port import Done, Failed, Source
 from aigestion.messaging.port import Delta
 
@@ -51,15 +51,29 @@ class Reaction:
             return
         if not progress.started:
             await self._record.started()
+        if progress.open_call is not None and await self._close_lost(progress):
+            return
         if self._heard.erased:
             await self._record.failed("erased")
             return
-        if progress.open_call is not None and await self._close_lost(progress):
-            return
         try:
             await self._answer(progress)
-        except Refused:  # The vault's word for a subject whose key was destroyed meanwhile.
+        except SubjectErased:
+            await self._abandon()
+
+    async def _abandon(self) -> None:
+        """The user was erased under way: nothing of theirs can be recorded any more."""
+        progress = await progress_of(self._deps.reader, self._heard.tenant, self._record.run_id)
+        if (call := progress.open_call) is None:
             await self._record.failed("erased")
+            return
+        await self._record.model_failed(
+            call.data,
+            call.occurred_at,
+            "erased",
+            "the user was erased during the call",
+            ends_run=True,
+        )
 
     async def _close_lost(self, progress: RunProgress) -> bool:
         """A call was open when its process ended: nobody knows how it went. Says if that ends the run."""
@@ -153,7 +167,7 @@ class Reaction:
             asked_at,
             result.end.reason,
             result.end.message,
-            partial_text=result.text,
+            partial_text=result.text or None,
             duration_seconds=result.duration_seconds,
             ends_run=pause_seconds is None,
         )

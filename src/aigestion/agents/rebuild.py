@@ -13,7 +13,7 @@ from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelRequested, RunContextRetrieved, RunStarted
 from aigestion.eventstore.port import BlobStore
 from aigestion.eventstore.reader import LogReader
-from aigestion.kernel.errors import Corrupt, NotFound, Refused
+from aigestion.kernel.errors import Corrupt, NotFound, SubjectErased
 from aigestion.kernel.query import matching
 from aigestion.llm.port import ChatRequest, Source
 
@@ -121,7 +121,7 @@ async def _proved(reference: Reference, prompt: Prompt, hashes: KeyedHash) -> bo
     try:
         if await actual == reference.hash:
             return True
-    except Refused:  # The vault's answer for a subject whose key is destroyed.
+    except SubjectErased:  # The vault's answer for a subject whose key is destroyed.
         return False
     raise Corrupt(f"What the log holds is not what the model saw: {reference}")
 

@@ -135,7 +135,7 @@ class RunRecord:
         reason: str,
         message: str,
         *,
-        partial_text: str = "",
+        partial_text: str | None = None,
         duration_seconds: float | None = None,
         ends_run: bool,
     ) -> None:

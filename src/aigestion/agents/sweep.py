@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -27,7 +27,9 @@ _log = logging.getLogger(__name__)
 class UnfinishedRuns(Protocol):
     """The part of `RunQueries` the sweep reads."""
 
-    async def unfinished(self, *, idle_before: datetime, limit: int) -> list[UnfinishedRun]: ...
+    async def unfinished(
+        self, agents: Sequence[str], *, idle_before: datetime, limit: int
+    ) -> list[UnfinishedRun]: ...
 
 
 class Sweep:
@@ -45,7 +47,7 @@ class Sweep:
         self._runs = runs
         self._reader = reader
         self._reactions = reactions
-        self._agents = frozenset(agents)
+        self._agents = tuple(agents)
         self._clock = clock
 
     async def run(self) -> None:
@@ -72,11 +74,12 @@ class Sweep:
     async def once(self, idle_seconds: float) -> None:
         """Begin a reaction for every run that is unfinished and was not touched for so long."""
         idle_before = self._clock() - timedelta(seconds=idle_seconds)
-        for run in await self._runs.unfinished(idle_before=idle_before, limit=RUNS_A_SWEEP_MAX):
-            if run.agent in self._agents:
-                position = run.event_position or await self._position(run)
-                if position is not None:
-                    self._reactions.begin(position)
+        for run in await self._runs.unfinished(
+            self._agents, idle_before=idle_before, limit=RUNS_A_SWEEP_MAX
+        ):
+            position = run.event_position or await self._position(run)
+            if position is not None:
+                self._reactions.begin(position)
 
     async def _position(self, run: UnfinishedRun) -> int | None:
         """Where the event stands that the run heard, if its read model does not say."""

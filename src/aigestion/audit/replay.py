@@ -146,7 +146,7 @@ def _answered(event: Recorded[Any], messages: list[Message], runs: dict[UUID, Me
             runs[run_id].model_calls += (_completed(event.position, event.data),)
         case ModelFailed(run_id=run_id, partial_text=partial) if run_id in runs:
             runs[run_id].model_calls += (_failed(event.position, event.data),)
-            runs[run_id].text = partial
+            runs[run_id].text = partial or ""
         case AgentReplied(text=text, citations=citations):
             message = _ended(event, event.data, messages, runs)
             message.state, message.text, message.citations = "final", text, citations

@@ -92,7 +92,8 @@ class ModelFailed(Event, frozen=True, kw_only=True):
     requested_at: datetime
     duration_seconds: float | None = None
     usage: dict[str, Any] = msgspec.field(default_factory=dict)
-    partial_text: Annotated[str, Personal("user_id")] = ""
+    partial_text: Annotated[str | None, Personal("user_id")] = None
+    """What had come before it broke off."""
 
 
 class RunFailed(Event, frozen=True, kw_only=True):

@@ -60,7 +60,7 @@ class Codec:
     ) -> NewEvent:
         """The event as the log takes it.
 
-        `InvalidInput` names a field that JSON or Postgres cannot hold; `Refused` if a personal field
+        `InvalidInput` names a field that JSON or Postgres cannot hold; `SubjectErased` if a personal field
         is of a subject that was erased.
         """
         shape = _written_shape(type(event))

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from aigestion.eventstore.keyring import KeyTable, MasterKey, WrappedKey
-from aigestion.kernel.errors import Corrupt, Refused
+from aigestion.kernel.errors import Corrupt, SubjectErased
 
 OPENED_KEYS_MAX = 50_000
 """About 1 KiB each."""
@@ -72,7 +72,7 @@ class DestroyedKey:
 class Vault:
     """Makes, opens, caches and destroys data keys.
 
-    A destroyed subject stays destroyed: sealing for it again is `Refused`.
+    A destroyed subject stays destroyed: sealing for it again is refused (`SubjectErased`).
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Vault:
         return entry[1]
 
     async def key_to_seal(self, tenant: str, subject: str) -> OpenedKey:
-        """The subject's key, made at its first use; `Refused` if it was destroyed."""
+        """The subject's key, made at its first use; `SubjectErased` if it was destroyed."""
         key = self.cached(tenant, subject) or await self._load(tenant, subject, make=True)
         if isinstance(key, DestroyedKey):
-            raise Refused("This subject was erased; nothing personal can be recorded of it.")
+            raise SubjectErased("This subject was erased; nothing personal can be recorded of it.")
         return key
 
     async def key_to_open(
@@ -129,7 +129,7 @@ class Vault:
             self._cache.pop((tenant, subject), None)
 
     async def keyed_hash(self, tenant: str, subject: str, text: str) -> str:
-        """HMAC-SHA256 with a key of the subject, hex, 32 characters. `Refused` if it was erased."""
+        """HMAC-SHA256 with a key of the subject, hex, 32 characters. `SubjectErased` if it was."""
         return (await self.key_to_seal(tenant, subject)).keyed_hash(text)
 
     async def _load(self, tenant: str, subject: str, *, make: bool) -> OpenedKey | DestroyedKey:

@@ -37,6 +37,12 @@ class Refused(AIGestionError):
     category = Category.CONFLICT
 
 
+class SubjectErased(Refused):
+    """Nothing of this data subject can be recorded any more: its key was destroyed."""
+
+    code = "subject-erased"
+
+
 class NotFound(AIGestionError):
     """The thing does not exist, or belongs to another tenant: the answer is the same."""
 

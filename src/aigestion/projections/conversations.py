@@ -30,7 +30,7 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
             return [_conversation(recorded, event)]
         case UserChat() | UserVoice() | UserAction():
             return [_said(recorded, event), _touched(recorded, event)]
-        case ModelFailed(partial_text=""):
+        case ModelFailed(partial_text=None):
             return []
         case AgentReplied() | ModelFailed() | RunFailed():
             return [_answered(recorded, event), _touched(recorded, event)]
@@ -86,7 +86,7 @@ def _answered(recorded: Recorded[Any], event: _Answered) -> Put:
     answered: dict[str, Any]
     match event:
         case ModelFailed():
-            answered = {"state": "interrupted", "text": storable(event.partial_text)}
+            answered = {"state": "interrupted", "text": storable(event.partial_text or "")}
         case RunFailed():
             answered = {
                 "state": "failed",

@@ -1,5 +1,6 @@
 """The read model `runs`, asked: which runs nobody is working on any more."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -37,9 +38,11 @@ class RunQueries:
         self._pool = pool
         self._progress = progress
 
-    async def unfinished(self, *, idle_before: datetime, limit: int) -> list[UnfinishedRun]:
-        """Runs without an end, last touched before `idle_before`, the longest idle first."""
+    async def unfinished(
+        self, agents: Sequence[str], *, idle_before: datetime, limit: int
+    ) -> list[UnfinishedRun]:
+        """Runs of these agents without an end, last touched before `idle_before`, longest idle first."""
         checked_limit(limit, RUNS_MAX)
         view, _ = await self._progress.at_least("runs")
-        rows = await fetch(self._pool, "unfinished_runs", view, idle_before, limit)
+        rows = await fetch(self._pool, "unfinished_runs", view, idle_before, limit, list(agents))
         return [msgspec.convert(dict(row), UnfinishedRun) for row in rows]

@@ -54,7 +54,7 @@ async def test_heard_and_started_runs_of_all_tenants_are_found_longest_idle_firs
     last = history.happened(failure)
     await views.show(history.events)
 
-    found = await queries.unfinished(idle_before=last.recorded_at, limit=10)
+    found = await queries.unfinished(["assistant"], idle_before=last.recorded_at, limit=10)
 
     assert found[0] == UnfinishedRun(
         run_id=run_of(waiting),
@@ -78,9 +78,9 @@ async def test_a_run_somebody_works_on_is_not_found(views: Views, queries: RunQu
     step = history.happened(RunContextRetrieved(run_id=run_of(heard), turns=0, passages=()))
     await views.show(history.events)
 
-    before = await queries.unfinished(idle_before=step.recorded_at, limit=10)
+    before = await queries.unfinished(["assistant"], idle_before=step.recorded_at, limit=10)
     after = await queries.unfinished(
-        idle_before=step.recorded_at + timedelta(microseconds=1), limit=10
+        ["assistant"], idle_before=step.recorded_at + timedelta(microseconds=1), limit=10
     )
 
     assert before == []
@@ -92,8 +92,18 @@ async def test_no_more_runs_than_asked_for(views: Views, queries: RunQueries) ->
     events = [history.happened(chat("One")) for _ in range(5)]
     await views.show(events)
 
-    found = await queries.unfinished(idle_before=events[-1].recorded_at, limit=2)
+    found = await queries.unfinished(["assistant"], idle_before=events[-1].recorded_at, limit=2)
 
     assert [run.in_reply_to for run in found] == [event.id for event in events[:2]]
     with pytest.raises(InvalidInput):
-        await queries.unfinished(idle_before=events[-1].recorded_at, limit=0)
+        await queries.unfinished(["assistant"], idle_before=events[-1].recorded_at, limit=0)
+
+
+async def test_runs_of_other_agents_do_not_count(views: Views, queries: RunQueries) -> None:
+    history = History()
+    waiting = history.happened(chat("One"))
+    await views.show(history.events)
+    at = waiting.recorded_at + timedelta(seconds=1)
+
+    assert await queries.unfinished(["elsewhere"], idle_before=at, limit=10) == []
+    assert len(await queries.unfinished(["assistant"], idle_before=at, limit=10)) == 1

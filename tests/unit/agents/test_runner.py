@@ -304,6 +304,7 @@ async def test_a_user_erased_while_the_model_speaks_ends_the_run(build: Build) -
         "run.started",
         "run.context_retrieved",
         "model.requested",
+        "model.failed",
         "run.failed",
     ]
 

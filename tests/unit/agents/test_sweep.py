@@ -1,6 +1,7 @@
 """The sweep: whatever the broker forgot is found in the log."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,7 +30,11 @@ class Unfinished:
         self.knows_position = knows_position
         self.idle_before: list[datetime] = []
 
-    async def unfinished(self, *, idle_before: datetime, limit: int) -> list[UnfinishedRun]:
+    async def unfinished(
+        self, agents: Sequence[str], *, idle_before: datetime, limit: int
+    ) -> list[UnfinishedRun]:
+        if self.agent not in agents:
+            return []
         self.idle_before.append(idle_before)
         events = await self.house.reader.read()
         ended = {e.data.in_reply_to for e in events if e.type in ("agent.replied", "run.failed")}
@@ -102,8 +107,10 @@ async def test_the_first_sweep_takes_all_and_is_tried_until_it_is_done(
     await house.say("Is it?")
 
     class NotYet(Unfinished):
-        async def unfinished(self, *, idle_before: datetime, limit: int) -> list[UnfinishedRun]:
-            found = await super().unfinished(idle_before=idle_before, limit=limit)
+        async def unfinished(
+            self, agents: Sequence[str], *, idle_before: datetime, limit: int
+        ) -> list[UnfinishedRun]:
+            found = await super().unfinished(agents, idle_before=idle_before, limit=limit)
             if len(self.idle_before) < 3:
                 raise Unavailable("not built yet", engine="postgres")
             return found

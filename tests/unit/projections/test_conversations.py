@@ -16,7 +16,7 @@ HARBOUR = id_of("harbour")
 WHO: dict[str, Any] = {"conversation_id": HARBOUR, "user_id": "ana", "agent": "assistant"}
 
 
-def model_failed(heard: Recorded[Any], partial_text: str) -> ModelFailed:
+def model_failed(heard: Recorded[Any], partial_text: str | None) -> ModelFailed:
     return ModelFailed(
         **WHO,
         run_id=derived_id(heard.id, "assistant"),
@@ -159,7 +159,7 @@ def test_a_model_that_fails_without_a_word_changes_nothing() -> None:
     history = History()
     heard = history.happened(chat("When?"))
 
-    changes = project(history.happened(model_failed(heard, "")))
+    changes = project(history.happened(model_failed(heard, None)))
 
     assert changes == []
 

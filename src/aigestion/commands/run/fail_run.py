@@ -18,12 +18,8 @@ class FailRun(msgspec.Struct, frozen=True):
 
 
 def decide(command: FailRun, state: Run) -> list[RunFailed]:
-    """A call that is open must have its own end first; of an erased subject none can be recorded."""
-    if state.status != "started":
-        return []
-    if state.open_call is not None and command.failed.reason != "erased":
-        return []
-    return [command.failed]
+    """A call that is open must have its own end first."""
+    return [command.failed] if state.status == "started" and state.open_call is None else []
 
 
 fail_run = UseCase(FailRun, lambda command: boundary(command.run_id), INITIAL, evolve, decide)

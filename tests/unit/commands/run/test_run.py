@@ -121,5 +121,6 @@ def test_a_run_fails_once_and_not_over_an_open_call() -> None:
     given(STARTED, REQUESTED, COMPLETED, REPLIED).when(FailRun(FAILED)).then_nothing()
 
 
-def test_an_erased_subject_ends_a_run_whatever_is_open() -> None:
-    given(STARTED, REQUESTED).when(FailRun(ERASED)).then(ERASED)
+def test_an_open_call_must_have_its_own_end_first() -> None:
+    given(STARTED, REQUESTED).when(FailRun(ERASED)).then_nothing()
+    given(STARTED).when(FailRun(ERASED)).then(ERASED)
