@@ -1,18 +1,16 @@
 """The whole API over a log in memory, asked without a socket."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
-import httpx
+import httpx2
 import pytest
-from litestar.testing import AsyncTestClient
+from litestar import Litestar
 
 from aigestion.api.app import create_app
 from aigestion.commands.conversation.start_conversation import StartConversation
 from aigestion.kernel.ids import new_id
+from tests.support.api import Client, asking
 from tests.support.api_fakes import World
-
-Client = AsyncTestClient[Any]
 
 
 @pytest.fixture
@@ -21,10 +19,14 @@ def world() -> World:
 
 
 @pytest.fixture
-async def client(world: World) -> AsyncIterator[Client]:
+def app(world: World) -> Litestar:
+    return create_app(world.doors)
+
+
+@pytest.fixture
+async def client(world: World, app: Litestar) -> AsyncIterator[Client]:
     """Asks with the key of the tenant `demo`."""
-    async with AsyncTestClient(create_app(world.doors), raise_server_exceptions=False) as client:
-        client.headers["Authorization"] = f"Bearer {world.demo.key}"
+    async with asking(app, world.demo.key) as client:
         yield client
 
 
@@ -37,7 +39,7 @@ async def conversation(world: World) -> str:
     return str(started.data.conversation_id)
 
 
-def fields(answer: httpx.Response) -> list[str]:
+def fields(answer: httpx2.Response) -> list[str]:
     """The bad fields an answer names."""
     assert answer.status_code == 400, answer.text
     assert answer.json()["code"] == "invalid-input"
