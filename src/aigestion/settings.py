@@ -74,7 +74,7 @@ class Logging(_Group):
     """What the program says about itself."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level shown."
+        "warning", description="Least level shown."
     )
     format: Literal["text", "json"] = Field("text", description="`json` writes one object a line.")
 

@@ -6,24 +6,20 @@ from pathlib import Path
 
 from tests.support.program import Program
 
-START_AGAIN_SECONDS_MAX = 5
-STOP_SECONDS_MAX = 5
 
-
-def test_it_stops_cleanly_and_starts_again_quickly(tmp_path: Path) -> None:
+def test_it_stops_cleanly_and_starts_again_where_it_was(tmp_path: Path) -> None:
     program = Program(tmp_path / "data")
     program.start()
     key = (tmp_path / "data/demo.key").read_text()
     asked = program.cli("ask", "what is a projection?")
 
-    code, seconds = program.stop()
-    again = program.start()
+    code = program.stop()
+    program.start()
     status, page = program.http("GET", "/v1/conversations")
     program.stop()
 
     assert asked.returncode == 0, asked.stderr
-    assert (code, seconds < STOP_SECONDS_MAX) == (0, True)
-    assert again < START_AGAIN_SECONDS_MAX
+    assert code == 0
     assert (status, len(page["items"])) == (200, 1)
     assert (tmp_path / "data/demo.key").read_text() == key
     for name in ("demo.key", "connect.json", "master.key"):

@@ -12,6 +12,7 @@ from typing import Any
 
 AIGESTION = Path(sys.executable).parent / "aigestion"
 READY_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 20
 
 
 class Program:
@@ -26,8 +27,8 @@ class Program:
         }
         self._up: subprocess.Popen[bytes] | None = None
 
-    def start(self, *arguments: str) -> float:
-        """Start and wait until it is ready; returns the seconds that took."""
+    def start(self, *arguments: str) -> None:
+        """Start and wait until it is ready."""
         begun = time.monotonic()
         log = (self.data_dir.parent / f"{self.data_dir.name}.up.log").open("ab")
         self._up = subprocess.Popen(
@@ -41,16 +42,14 @@ class Program:
             assert self._up.poll() is None, self.output()
             assert time.monotonic() - begun < READY_SECONDS_MAX, self.output()
             time.sleep(0.05)
-        return time.monotonic() - begun
 
-    def stop(self) -> tuple[int, float]:
-        """SIGTERM; returns exit code and seconds."""
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
         assert self._up is not None
-        begun = time.monotonic()
         self._up.send_signal(signal.SIGTERM)
-        code = self._up.wait(30)
+        code = self._up.wait(STOP_SECONDS_MAX)
         self._up = None
-        return code, time.monotonic() - begun
+        return code
 
     def pull_the_plug(self) -> None:
         """kill -9 of the program and of every engine it runs, at once."""

@@ -159,10 +159,10 @@ class ContextSearch:
             try:
                 return (await search(as_of)).data
             except ViewBehind:
-                _log.warning("%s: the view is behind, using it as it is", what)
+                _log.info("%s: the view is behind, using it as it is", what)
                 return (await search(0)).data
         except (Unavailable, ViewBehind) as error:
-            _log.warning("%s: going on without: %s", what, error)
+            _log.info("%s: going on without: %s", what, error)
             return None
 
 

@@ -16,6 +16,8 @@ from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
 
 TENANT = "demo"
+_PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/guides/*.md", "docs/adr/*.md")
+"""What people ask about. Reference pages are tables: to be looked up, not quoted."""
 _PACKAGED = Path(__file__).parents[1] / "documentation"
 _REPOSITORY = Path(__file__).parents[3]
 
@@ -52,7 +54,7 @@ async def set_up_demo(dispatcher: Dispatcher, vault: Vault, data_dir: DataDir) -
 def documentation() -> Iterator[tuple[str, str, str]]:
     """(title, source, text) of each page: from the wheel, or from the repository it is run from."""
     root = _PACKAGED if _PACKAGED.is_dir() else _REPOSITORY
-    for pattern in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/**/*.md"):
+    for pattern in _PAGES:
         for path in sorted(root.glob(pattern)):
             text = path.read_text(encoding="utf-8")
             title = text.partition("\n")[0].lstrip("# ").strip() or path.stem

@@ -92,23 +92,31 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         live = LiveHub(app)
         await live.start()
         stack.push_async_callback(live.stop)
-        operator_key = _operator_key(data_dir)
         metrics = CollectorRegistry()
         metrics.register(SystemCollector(known, relay, side.subscription, side.progress))
-        doors = _api_doors(
-            log, side, dispatcher, live, metrics, _health(log, side, app, relay), operator_key
-        )
-        host = settings.http.host
+        operator_key = _operator_key(data_dir)
+        health = _health(log, side, app, relay)
+        api = _api_doors(log, side, dispatcher, live, metrics, health, operator_key)
+        http = settings.http
         port = await stack.enter_async_context(
-            serving(create_app(doors), host=host, port=settings.http.port, draining=doors.draining)
+            serving(create_app(api), host=http.host, port=http.port, draining=api.draining)
         )
-        opened = _doors(data_dir, engines, f"http://{host}:{port}", operator_key)
-        data_dir.write_private(CONNECT_FILE, msgspec.json.encode(opened).decode())
-        stack.callback((data_dir.path / CONNECT_FILE).unlink, missing_ok=True)
+        opened = _doors(data_dir, engines, f"http://{http.host}:{port}", operator_key)
+        stack.enter_context(_announced(data_dir, opened))
         ready(opened)
         await _either(stop, background.failed)
     if background.failed.is_set():
         raise Unavailable("A part of the system has failed for good; the lines above say which.")
+
+
+@contextmanager
+def _announced(data_dir: DataDir, doors: Doors) -> Iterator[None]:
+    """`connect.json` is there as long as the doors are open."""
+    data_dir.write_private(CONNECT_FILE, msgspec.json.encode(doors).decode())
+    try:
+        yield
+    finally:
+        (data_dir.path / CONNECT_FILE).unlink(missing_ok=True)
 
 
 def _nats(engines: Engines, user: str) -> AbstractAsyncContextManager[Client]:

@@ -138,7 +138,8 @@ class Relay:
         if last is None:
             first = await self._first_to_keep()
             await self._broker.create(first)
-            _log.warning("the broker had no stream; a new one starts at position %d", first)
+            how_bad = logging.INFO if first == 1 else logging.WARNING
+            _log.log(how_bad, "the broker had no stream; a new one starts at position %d", first)
             last = first - 1
         if known is not None and last < known:
             self.rewinds += 1

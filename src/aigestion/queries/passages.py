@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from aigestion.projections.progress import Progress
+from aigestion.projections.progress import WAIT_SECONDS_MAX, Progress
 from aigestion.queries.answer import Answer, checked_limit
 from aigestion.queries.passage_hit import PassageHit
 from aigestion.readstores.port import View
@@ -38,7 +38,9 @@ class PassageQueries:
         far: the caller draws the line. `InvalidInput` for a bad limit.
         """
         checked_limit(limit)
-        view, position = await self._progress.at_least("passages", min_position)
+        # Embedding takes its time: who does not insist on a position is not kept waiting for the view.
+        seconds = WAIT_SECONDS_MAX if min_position else 0.0
+        view, position = await self._progress.at_least("passages", min_position, seconds)
         found = await self._store.nearest(
             view, "passages", text[:TEXT_CHARS_MAX], tenant=tenant, limit=limit
         )
