@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, ValidationError
@@ -42,12 +43,15 @@ def refusal(error: ValidationError, body: bytes = b"", *, tagged: bool = False) 
 
     `tagged`: the model is one of several, and errors are located in the one that the tag chose.
     """
+    if error.error_count() > ERRORS_MAX:  # telling of each takes long enough to be an attack
+        many = FieldError("", f"has {error.error_count()} errors; at most {ERRORS_MAX} are told")
+        return InvalidInput("The body is not valid.", errors=[many])
     found = error.errors(include_url=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         errors = _flaws_of_text(body) or [FieldError("", found[0]["msg"])]
     else:
         errors = [_field_error(one, int(tagged)) for one in found]
-    return InvalidInput("The body is not valid.", errors=errors[:ERRORS_MAX])
+    return InvalidInput("The body is not valid.", errors=errors)
 
 
 def storable_text(value: str) -> str:
@@ -102,7 +106,8 @@ def _flaws_of_text(body: bytes) -> list[FieldError]:
         value = json.loads(body.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
         return []
-    return [FieldError(path, flaw) for path, flaw in _flaws(value, "", 1)]
+    flaws = islice(_flaws(value, "", 1), ERRORS_MAX)
+    return [FieldError(path, flaw) for path, flaw in flaws]
 
 
 def _flaws(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
