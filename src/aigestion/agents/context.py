@@ -28,7 +28,7 @@ QUESTION_CHARS_MAX = 1_000
 SIMILARITY_MIN = 0.84
 """Cosine similarity below which a passage is about something else. Measured for multilingual-e5-small on
 this project's documentation: its own questions reach 0.85 to 0.93, questions about anything else 0.75 to 0.836."""
-COVERAGE_MIN = 0.6
+COVERAGE_MIN = 0.5
 """Which part of the question's telling words a passage must hold to count as found by its words."""
 SCORE_DIGITS = 5
 """More would tell nothing: neighbouring ranks differ in the fourth."""

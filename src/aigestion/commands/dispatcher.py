@@ -20,7 +20,6 @@ from aigestion.kernel.errors import (
     IdempotencyKeyReused,
     TooMuchContention,
 )
-
 from aigestion.kernel.ids import new_id
 from aigestion.kernel.query import AppendCondition, Query, matching
 
