@@ -115,12 +115,10 @@ class DataDir:
 
     def _check_is_free(self) -> None:
         with suppress(FileNotFoundError):
-            strange = [
-                p.name for p in self.path.iterdir() if not p.name.startswith(_BEFORE_VERSION)
-            ]
-            if (
-                strange and not (self.path / "VERSION").exists()
-            ):  # another start may be just that far
+            names = [found.name for found in self.path.iterdir()]
+            strange = [name for name in names if not name.startswith(_BEFORE_VERSION)]
+            # Another first start may have got ahead meanwhile: then VERSION is there now.
+            if strange and not (self.path / "VERSION").exists():
                 raise Misconfigured(
                     f"{self.path} is not empty and no data dir of this program (it holds "
                     f"{min(strange)}): choose another with --data-dir."

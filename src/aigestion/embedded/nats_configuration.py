@@ -35,9 +35,8 @@ _APP = (
     f"$JS.API.CONSUMER.NAMES.{STREAM}",
     f"$JS.API.CONSUMER.DELETE.{STREAM}.*",
     f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.*",
+    # A later server may ask for acks under domain and account first; 2.15 does so on demand only.
     f"$JS.ACK.{STREAM}.>",
-    # From 2.15 the server may ask for acks under domain and account hash.
-    f"$JS.ACK.*.*.{STREAM}.>",
     f"$JS.FC.{STREAM}.>",
 )
 

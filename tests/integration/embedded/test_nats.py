@@ -22,9 +22,11 @@ from aigestion.embedded.nats import EmbeddedNats
 from aigestion.embedded.nats_configuration import STREAM, USERS
 from aigestion.embedded.privileges import engine_user
 from aigestion.embedded.supervised import State
+from aigestion.kernel.errors import Unavailable
 from aigestion.messaging import subjects
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.port import Message
+from tests.support.disks import disk, fill
 from tests.support.processes import kill_9, status_of, until
 
 
@@ -87,13 +89,13 @@ def pid_of(broker: EmbeddedNats) -> int:
     return status.pid
 
 
-async def publish_event(broker: EmbeddedNats, position: int) -> None:
+async def publish_event(broker: EmbeddedNats, position: int, data: bytes = b"{}") -> None:
     async with connected(broker, "relay") as relay:
         stream = JetStreamBroker(relay.client)
         if await stream.last_sequence() is None:
             await stream.create(1)
         headers = {"ce-id": "0" * 32, "ce-position": str(position)}
-        await stream.publish([Message(position, "events.demo.user.chat", headers, b"{}")])
+        await stream.publish([Message(position, "events.demo.user.chat", headers, data)])
 
 
 async def test_its_configuration_is_valid(data_dir: DataDir, broker: EmbeddedNats) -> None:
@@ -148,7 +150,7 @@ async def test_killed_it_comes_back_with_everything_it_had_acknowledged(
     pid = pid_of(broker)
 
     kill_9(pid)
-    await until(lambda: _is_ready(broker, restarts=1))
+    await until(lambda: _restarts_of(broker) == 1 and _is_ready(broker))
 
     await publish_event(broker, 2)
     stale = [path.name for path in data_dir.nats.glob("*.ports")]
@@ -164,9 +166,42 @@ async def test_one_that_stands_still_is_started_again(
     await publish_event(broker, 1)
 
     os.kill(pid_of(broker), 19)  # SIGSTOP: alive, and dead to the world
-    await until(lambda: _is_ready(broker, restarts=1), seconds=40)
+    await until(lambda: _restarts_of(broker) == 1 and _is_ready(broker), seconds=40)
 
     await publish_event(broker, 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+async def test_when_its_disk_was_full_it_goes_on_by_itself_and_nothing_is_lost(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # After a write that failed, the server stands still until it is started again.
+    monkeypatch.setattr(supervised, "CHECK_SECONDS", 0.2)
+    with disk(home, mebibytes=300):
+        data_dir = DataDir(home / "data")
+        with data_dir.locked():
+            async with running(data_dir) as broker:
+                await publish_event(broker, 1)
+                fill(home / "filler", mebibytes_left=1)
+                acknowledged = await _publish_until_it_fails(broker)
+                (home / "filler").unlink()
+                await until(lambda: _restarts_of(broker) >= 1 and _is_ready(broker), seconds=40)
+                async with connected(broker, "relay") as relay:
+                    last = await JetStreamBroker(relay.client).last_sequence()
+
+                # One more may have been stored, and its answer lost.
+                assert last in (acknowledged, acknowledged + 1)
+                await publish_event(broker, last + 1)
+
+
+async def _publish_until_it_fails(broker: EmbeddedNats) -> int:
+    """The last position the broker has acknowledged."""
+    for position in range(2, 100):
+        try:
+            await publish_event(broker, position, bytes(100_000))
+        except Unavailable:
+            return position - 1
+    pytest.fail("the disk was never full")
 
 
 async def test_the_relay_publishes_events_and_keeps_the_stream(broker: EmbeddedNats) -> None:
@@ -320,7 +355,13 @@ def _mode_and_owner(path: Path) -> tuple[int, int]:
     return found.st_mode & 0o777, found.st_uid
 
 
-def _is_ready(broker: EmbeddedNats, restarts: int) -> bool:
+def _restarts_of(broker: EmbeddedNats) -> int:
     status = broker.status()
     assert status is not None
-    return status.restarts == restarts and status.state == State.READY
+    return status.restarts
+
+
+def _is_ready(broker: EmbeddedNats) -> bool:
+    status = broker.status()
+    assert status is not None
+    return status.state == State.READY

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import stat
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from aigestion.embedded import privileges
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.postgres import RUNTIME_ROLE, EmbeddedPostgres
 from aigestion.embedded.supervised import State
@@ -210,3 +212,20 @@ async def test_under_root_no_process_of_it_is_roots_and_no_folder_is_opened(
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to give up")
+async def test_binaries_that_only_root_can_reach_are_run_from_a_copy(
+    data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="aig-cache-") as cache:
+        monkeypatch.setattr(privileges, "CACHE", Path(cache))
+        monkeypatch.setattr(privileges, "_open_to_all", lambda _: False)
+
+        async with running(data_dir) as postgres:
+            version = await ask(postgres.owner_url, "SHOW server_version")
+            await ask(postgres.owner_url, "CREATE EXTENSION pg_trgm")
+            program = os.readlink(f"/proc/{pid_of(postgres)}/exe")
+
+    assert program.startswith(cache)
+    assert str(version).startswith("18.")

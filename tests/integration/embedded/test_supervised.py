@@ -263,8 +263,13 @@ async def test_a_program_that_is_not_there_is_one_clear_sentence(data_dir: DataD
 async def test_under_root_it_has_no_privileges_and_can_get_none(
     data_dir: DataDir, home: Path
 ) -> None:
-    async with kept_running(data_dir, user=engine_user()) as engine:
-        status = status_of(pid_of(engine))
+    groups = os.getgroups()
+    os.setgroups([0, 4])
+    try:
+        async with kept_running(data_dir, user=engine_user()) as engine:
+            status = status_of(pid_of(engine))
+    finally:
+        os.setgroups(groups)
 
     nobody = str(engine_user().uid)
     assert status["Uid"].split() == status["Gid"].split() == [nobody] * 4

@@ -10,7 +10,6 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import asyncpg
 import nats
 import pytest
 
+from tests.support.disks import disk, fill, make_read_only
 from tests.support.processes import WAIT_SECONDS_MAX, family_of, is_alive, kill_9, status_of, until
 
 ROOT = Path(__file__).parents[3]
@@ -190,10 +190,10 @@ def test_a_data_dir_of_roots_is_refused_to_others_in_one_clear_line(plain_home: 
 
 @only_root
 def test_a_read_only_disk_is_one_clear_line(home: Path) -> None:
-    with mounted(home, "size=400m"):
+    with disk(home, mebibytes=400):
         Running(home / "data").stop()
         before = written(home)
-        _mount("-o", "remount,ro", str(home))
+        make_read_only(home)
 
         refused = Running(home / "data")
         also = Running(home / "other")
@@ -205,12 +205,12 @@ def test_a_read_only_disk_is_one_clear_line(home: Path) -> None:
 
 
 @only_root
-@pytest.mark.parametrize("left", ["a little", "nothing"])
-def test_a_full_disk_is_one_clear_line_and_harms_nothing(home: Path, left: str) -> None:
-    with mounted(home, "size=400m"):
+@pytest.mark.parametrize("left", [0, 50])
+def test_a_full_disk_is_one_clear_line_and_harms_nothing(home: Path, left: int) -> None:
+    with disk(home, mebibytes=400):
         Running(home / "data").stop()
         before = written(home / "data")
-        _fill(home / "filler", keep=0 if left == "nothing" else 50 << 20)
+        fill(home / "filler", mebibytes_left=left)
 
         refused = Running(home / "data")
         after = written(home / "data")
@@ -227,26 +227,6 @@ def written(folder: Path) -> dict[Path, tuple[int, int]]:
     """Every file, when it was written and how long it is; the lock's is of no importance."""
     found = [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in found}
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
-    _mount("-t", "tmpfs", "-o", options, "tmpfs", str(folder))
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def _mount(*arguments: str) -> None:
-    if subprocess.run(["mount", *arguments], check=False).returncode != 0:
-        pytest.skip("NOT TESTED: this root may not mount, so bad disks cannot be made")
-
-
-def _fill(path: Path, keep: int) -> None:
-    free = os.statvfs(path.parent)
-    with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_bsize - keep)
 
 
 def _python(uid: int | None) -> str:

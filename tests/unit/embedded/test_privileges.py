@@ -89,11 +89,14 @@ def test_binaries_nobody_can_walk_to_are_copied_once_to_where_everybody_can(
             path.chmod(0o700)  # what pip installs under umask 077
     (closed / "venv/bin/lib/words").chmod(0o600)
 
+    umask = os.umask(0o077)
     found = SOMEBODY.reachable(closed / "venv", ["bin"], "engine-1.0")
+    os.umask(umask)
     again = SOMEBODY.reachable(closed / "venv", ["bin"], "engine-1.0")
 
     assert found == again == tmp_path / "cache/engine-1.0"
     assert EngineUser().reachable(closed / "venv", ["bin"], "engine-1.0") == closed / "venv"
+    assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o755
     assert stat.S_IMODE((found / "bin/engine").stat().st_mode) == 0o755
     assert stat.S_IMODE((found / "bin/lib/words").stat().st_mode) == 0o644
     assert list((tmp_path / "cache").iterdir()) == [found]
