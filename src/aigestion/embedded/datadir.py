@@ -36,7 +36,6 @@ class DataDir:
         self.run = self.path / "run"
         """Pid files and remembered ports of the engines."""
         self.master_key = self.path / "master.key"
-        self.connect = self.path / "connect.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -186,7 +186,9 @@ class Supervised:
         self._state = State.FAILED
         words = log_file.last_words(self._command.log, self._said_before)
         self._last_exit = Exit(process.returncode or 0, datetime.now(UTC), words)
-        _log.error("%s ended (%s): %s", self._command.engine, process.returncode, words)
+        _log.error(
+            "%s ended (%s); it said last: %s", self._command.engine, process.returncode, words
+        )
 
     async def _end(self) -> None:
         """Send one signal after the other until it has ended; the last is SIGKILL."""
