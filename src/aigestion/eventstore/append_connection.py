@@ -10,6 +10,7 @@ import asyncpg
 from aigestion.eventstore.append_group import AppendGroup
 
 CONNECT_TIMEOUT_SECONDS = 5.0
+CLOSE_TIMEOUT_SECONDS = 2.0
 LOCK_TIMEOUT_MILLISECONDS = 2_000
 STATEMENT_TIMEOUT_MILLISECONDS = 5_000
 REPLY_TIMEOUT_SECONDS = 8.0
@@ -30,6 +31,14 @@ _SESSION = {
     "default_transaction_isolation": "read committed",
     "synchronous_commit": "on",
 }
+_CONNECTION_USELESS = (
+    OSError,
+    TimeoutError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InternalClientError,
+)
+"""Errors after which there is no connection, even where asyncpg has not noticed yet."""
 
 
 class ConnectionLost(Exception):
@@ -53,9 +62,12 @@ class AppendConnection:
         self._backend = (pid, started) if started else None
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect, politely if possible."""
         if self._connection is not None:
-            await self._connection.close(timeout=CONNECT_TIMEOUT_SECONDS)
+            try:
+                await self._connection.close(timeout=CLOSE_TIMEOUT_SECONDS)
+            except Exception:  # it is gone already
+                self._connection.terminate()
 
     async def send(self, group: AppendGroup) -> tuple[int, list[int]]:
         """The head before the group, and the refused requests. `ConnectionLost`: outcome unknown.
@@ -73,12 +85,10 @@ class AppendConnection:
                 group.guard_requests,
                 timeout=REPLY_TIMEOUT_SECONDS,
             )
-        except TimeoutError as error:
-            connection.terminate()
-            raise ConnectionLost("the database stays silent") from error
         except Exception as error:
-            if connection.is_closed():
-                raise ConnectionLost(str(error)) from error
+            if connection.is_closed() or isinstance(error, _CONNECTION_USELESS):
+                connection.terminate()
+                raise ConnectionLost(str(error) or "the database stays silent") from error
             raise
         assert row is not None
         return row["head_before"], row["refused"]
@@ -95,8 +105,10 @@ class AppendConnection:
             if former is not None:
                 await self._end(former)
             rows = await self._connection.fetch(_POSITIONS, list(ids))
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except Exception as error:  # whatever it is, the next try makes a new connection
             self._backend = former
+            if self._connection is not None:
+                self._connection.terminate()
             raise ConnectionLost(str(error)) from error
         return {row["id"]: row["position"] for row in rows}
 
@@ -107,5 +119,4 @@ class AppendConnection:
             if not await self._connection.fetch(_END_BACKEND, *backend):
                 return
             await asyncio.sleep(BACKEND_END_POLL_SECONDS)
-        self._connection.terminate()
         raise TimeoutError("the former connection's backend does not end")

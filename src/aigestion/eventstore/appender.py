@@ -84,6 +84,9 @@ class Appender:
                 self._in_flight += len(group.requests)
                 try:
                     await self._commit(lane, group)
+                except Exception as error:  # a lane must not die, and no caller may hang
+                    _LOG.exception("a group of appends failed unexpectedly")
+                    group.fail(_unavailable(f"The log failed; the outcome is unknown: {error}"))
                 finally:
                     self._in_flight -= len(group.requests)
             elif self._closing and not self._queue:
