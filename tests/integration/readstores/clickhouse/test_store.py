@@ -1,0 +1,195 @@
+"""The read store in ClickHouse: whole rows, once, whatever happens in between."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aigestion.kernel.errors import CheckpointMoved, Misconfigured
+from aigestion.projections.activity import activity
+from aigestion.projections.fingerprint import canonical
+from aigestion.projections.memory_store import MemoryReadStore
+from aigestion.projections.model_calls import model_calls
+from aigestion.projections.projection import Projection
+from aigestion.readstores.clickhouse.engine import ClickHouse
+from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.port import Put, ReadStore, View
+from tests.support.samples import history_of_everything
+
+VIEW = View("readings", 1, 1)
+MOMENT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
+READING = {"position": 1, "ok": True, "level": 0.1 + 0.2, "at": MOMENT, "notes": {"a": [1]}}
+TABLE = """
+CREATE TABLE IF NOT EXISTS {view}.readings (
+    key String,
+    position UInt64,
+    ok Nullable(Bool),
+    level Nullable(Float64),
+    at Nullable(DateTime64(6, 'UTC')),
+    notes Nullable(String) COMMENT 'json'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY position
+"""
+
+
+@pytest.fixture
+async def store(engine: ClickHouse, tmp_path: Path) -> ClickHouseReadStore:
+    (tmp_path / "readings.sql").write_text(TABLE)
+    store = ClickHouseReadStore(engine, tmp_path)
+    await store.prepare(VIEW)
+    return store
+
+
+def reading(key: str = "r", **fields: Any) -> Put:
+    return Put("readings", key, READING | fields)
+
+
+async def rows_of(store: ReadStore, view: View = VIEW) -> list[bytes]:
+    return sorted([canonical(row) async for row in store.rows(view)])
+
+
+async def stored_rows(engine: ClickHouse, table: str = "readings") -> int:
+    """Rows as they lie there, older versions included."""
+    ((count,),) = await engine.query(f"SELECT count() FROM {VIEW.name}.{table}")
+    return int(count)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ok": False},
+        {"ok": None},
+        {"level": -0.0},
+        {"level": 5e-324},
+        {"level": 1.7976931348623157e308},
+        {"level": 1.0},
+        {"at": MOMENT + timedelta(microseconds=1)},
+        {"position": 2**64 - 1},
+        {"notes": {}},
+        {"notes": []},
+        {"notes": {"deep": [{"none": None, "text": "ñ\0\\\"'", "int": 2**63, "float": 1.0}]}},
+        {"notes": None},
+    ],
+    ids=str,
+)
+async def test_every_type_of_value_comes_back_exactly(
+    store: ClickHouseReadStore, fields: dict[str, Any]
+) -> None:
+    await store.apply(VIEW, [reading(**fields)], 1)
+
+    [row] = [row async for row in store.rows(VIEW)]
+
+    put = {name: value for name, value in (READING | fields).items() if value is not None}
+    assert {name: (type(v), v) for name, v in row.fields.items()} == {
+        name: (type(v), v) for name, v in put.items()
+    }
+
+
+@pytest.mark.parametrize("projection", [activity, model_calls], ids=lambda one: one.name)
+async def test_every_event_of_the_catalog_is_kept_as_it_was_projected(
+    engine: ClickHouse, projection: Projection
+) -> None:
+    store, memory = ClickHouseReadStore(engine), MemoryReadStore()
+    view = View(projection.name, projection.version, 1)
+    history = history_of_everything()
+    changes = [change for event in history.events for change in projection.project(event)]
+
+    for one in (store, memory):
+        await one.prepare(view)
+        await one.apply(view, changes, history.head)
+
+    assert len(changes) >= 2
+    assert await rows_of(store, view) == await rows_of(memory, view)
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        Put("readings", "r", {"position": 1}),
+        reading(colour="blue"),
+        Put("readings", "r", {**READING, "colour": "blue", "ok": None} | {}),
+        Put("colours", "r", READING),
+    ],
+)
+async def test_a_put_that_is_no_whole_row_is_refused_before_anything_is_written(
+    store: ClickHouseReadStore, engine: ClickHouse, put: Put
+) -> None:
+    with pytest.raises(Misconfigured):
+        await store.apply(VIEW, [put], 1)
+
+    assert await store.checkpoint(VIEW) == 0
+    assert await stored_rows(engine) == 0
+
+
+async def test_a_projection_without_tables_is_refused(store: ClickHouseReadStore) -> None:
+    with pytest.raises(Misconfigured, match="has no tables"):
+        await store.prepare(View("unheard_of", 1, 1))
+
+
+async def test_rows_that_a_crash_left_without_checkpoint_are_written_again_and_count_once(
+    store: ClickHouseReadStore, engine: ClickHouse
+) -> None:
+    puts = [reading(f"r{n}", position=n) for n in range(1, 5)]
+    await store.apply(VIEW, puts, 4)
+    await engine.write(lambda client: client.command(f"TRUNCATE TABLE {VIEW.name}.checkpoint"))
+    await engine.write(
+        lambda client: client.insert(f"{VIEW.name}.checkpoint", [[0]], column_names=["position"])
+    )
+    after_the_crash = ClickHouseReadStore(engine)
+
+    assert await after_the_crash.checkpoint(VIEW) == 0
+    await after_the_crash.apply(VIEW, puts[:2], 2)
+    await after_the_crash.apply(VIEW, puts[1:], 4)
+
+    assert await stored_rows(engine) > 4
+    assert [row.fields["position"] async for row in after_the_crash.rows(VIEW)] == [1, 2, 3, 4]
+
+
+async def test_a_view_that_went_back_is_noticed(
+    store: ClickHouseReadStore, engine: ClickHouse
+) -> None:
+    await store.apply(VIEW, [reading()], 9)
+    await engine.write(lambda client: client.command(f"TRUNCATE TABLE {VIEW.name}.checkpoint"))
+    await engine.write(
+        lambda client: client.insert(f"{VIEW.name}.checkpoint", [[3]], column_names=["position"])
+    )
+
+    with pytest.raises(CheckpointMoved):
+        await store.apply(VIEW, [reading("later")], 10)
+
+    assert await store.checkpoint(VIEW) == 3
+    await store.apply(VIEW, [reading("later", position=2)], 10)
+    assert len(await rows_of(store)) == 2
+
+
+async def test_a_view_whose_making_was_interrupted_is_none(
+    store: ClickHouseReadStore, engine: ClickHouse
+) -> None:
+    view = View("readings", 1, 2)
+    await engine.write(lambda client: client.command(f"CREATE DATABASE {view.name}"))
+    half_made = await store.checkpoint(view)
+
+    await store.prepare(view)
+
+    assert half_made is None
+    assert await store.checkpoint(view) == 0
+
+
+async def test_a_cancelled_apply_is_done_when_it_says_so(
+    store: ClickHouseReadStore, engine: ClickHouse
+) -> None:
+    puts = [reading(f"r{n}", position=n) for n in range(1, 5_001)]
+    applying = asyncio.create_task(store.apply(VIEW, puts, 5_000))
+    await asyncio.sleep(0.001)
+    applying.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await applying
+
+    checkpoint = await store.checkpoint(VIEW)
+    rows = await stored_rows(engine)
+    await asyncio.sleep(0.1)
+    assert (await store.checkpoint(VIEW), await stored_rows(engine)) == (checkpoint, rows)
