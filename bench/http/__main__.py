@@ -1,4 +1,5 @@
-"""`python -m bench.http`: POST …/interactions at 1, 16 and 64 connections beside a trivial POST."""
+"""`python -m bench.http`: POST …/interactions at 1, 16 and 64 connections beside a trivial POST;
+then how long after its commit an event is with the broker and in each read model."""
 
 import argparse
 import json
@@ -13,6 +14,7 @@ import uvloop
 from tests.support.engines import postgres_server
 
 from bench.http.load import Measured, measure, post
+from bench.http.visible import measure_visible
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP_SECONDS = 1.0
@@ -43,6 +45,10 @@ def main() -> None:
                 measured = uvloop.run(measure(port, requests, connections, seconds))
                 used = cpu_seconds(process) - before
                 print(row(connections, name, measured, used), flush=True)
+    print(f"\n{'commit to':<14} {'p50 ms':>7} {'p95 ms':>7} {'p99 ms':>7}")
+    for name, values in sorted(measure_visible().items()):
+        points = (values[int(len(values) * share)] for share in (0.5, 0.95, 0.99))
+        print(f"{name:<14} " + " ".join(f"{point:>7.1f}" for point in points))
 
 
 def row(connections: int, name: str, measured: Measured, cpu: float) -> str:

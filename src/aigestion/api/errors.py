@@ -7,12 +7,12 @@
 import logging
 import re
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from aigestion.kernel.errors import AIGestionError, Category
 
@@ -35,7 +35,7 @@ _CODES: dict[int, tuple[str, str]] = {
     400: ("malformed-request", "The request cannot be read."),
     404: ("not-found", "There is nothing at this path."),
     405: ("method-not-allowed", "This path does not take this method."),
-    413: ("too-large", "The body is larger than its limit."),
+    408: ("too-slow", "The body did not come in time."),
     415: ("unsupported-media-type", "The body is of a type this path does not take."),
 }
 """Code and sentence of what the framework itself refuses."""
@@ -89,7 +89,7 @@ def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[by
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(members.get("retry_after_seconds", RETRY_AFTER_SECONDS))
+        headers["Retry-After"] = str(ceil(members.get("retry_after_seconds", RETRY_AFTER_SECONDS)))
     if status is not HTTPStatus.NOT_FOUND:
         members["instance"] = request.scope["path"]
     content = {
@@ -116,11 +116,7 @@ def _of_framework(
         errors = _fields(request, error)
         return status, "invalid-input", "The request is not valid.", {"errors": errors}
     code, detail = _CODES.get(status, (status.phrase.lower().replace(" ", "-"), status.phrase))
-    members: dict[str, Any] = {}
-    if isinstance(error, RequestEntityTooLarge):
-        handler: Any = request.scope["route_handler"]
-        members["limit_bytes"] = handler.resolve_request_max_body_size()
-    return status, code, detail, members
+    return status, code, detail, {}
 
 
 def _of_fault(

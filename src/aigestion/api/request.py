@@ -1,5 +1,6 @@
 """A request as routes see it: who calls, on whose behalf, and the rest of the system."""
 
+import asyncio
 import hashlib
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -17,6 +18,9 @@ from aigestion.kernel.context import Context, requested
 from aigestion.kernel.context import Request as RequestKey
 from aigestion.kernel.errors import TooLarge
 from aigestion.kernel.ids import derived_id, new_id
+
+BODY_SECONDS_MAX = 30.0
+"""How long a caller may take to send a body."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -45,23 +49,30 @@ class ApiRequest(Request[None, Caller, State]):
     async def body(self) -> bytes:
         """The body; `TooLarge` names the limit. Read by its announced length, it costs one message."""
         if self._body is Empty:
-            limit = self.route_handler.resolve_request_max_body_size()
-            assert isinstance(limit, int)
-            announced = self.content_length
-            if announced is not None and announced > limit:
-                raise _too_large(limit)
-            content = bytearray()
-            more = announced != 0
-            while more:
-                message: Any = await self.receive()
-                if message["type"] == "http.disconnect":
-                    raise HTTPException("The caller left.", status_code=400)
-                content += message["body"]
-                if len(content) > limit:
-                    raise _too_large(limit)
-                more = message.get("more_body", False) and len(content) != announced
-            self._body = self._connection_state.body = bytes(content)
+            try:
+                async with asyncio.timeout(BODY_SECONDS_MAX):
+                    self._body = self._connection_state.body = await self._received()
+            except TimeoutError:
+                raise HTTPException(status_code=408) from None
         return self._body
+
+    async def _received(self) -> bytes:
+        limit = self.route_handler.resolve_request_max_body_size()
+        assert isinstance(limit, int)
+        announced = self.content_length
+        if announced is not None and announced > limit:
+            raise _too_large(limit)
+        content = bytearray()
+        more = announced != 0
+        while more:
+            message: Any = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise HTTPException(detail="The caller left.", status_code=400)
+            content += message["body"]
+            if len(content) > limit:
+                raise _too_large(limit)
+            more = message.get("more_body", False) and len(content) != announced
+        return bytes(content)
 
     async def json(self) -> Any:
         """The body as the model that the route's parameter `data` asks for."""

@@ -195,6 +195,20 @@ async def test_a_caller_that_leaves_in_the_middle_of_a_body_harms_nobody(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aigestion.api.request.BODY_SECONDS_MAX", 0.1)
+    reader, writer = await wire.connect()
+    writer.write(wire.request("POST", CONVERSATIONS, b"{", Content_Length="1000"))
+
+    answer = await read_answer(reader)
+    writer.close()
+
+    assert (answer.status, answer.json()["code"]) == (408, "too-slow")
+    await still_serves(wire)
+
+
 async def test_a_connection_is_kept_and_answers_stay_in_step(wire: Wire, conversation: str) -> None:
     reader, writer = await wire.connect()
     path = f"{CONVERSATIONS}/{conversation}/interactions"

@@ -1,6 +1,10 @@
 """Who may come in, and as whom."""
 
+import re
+from uuid import uuid4
+
 import pytest
+from litestar import Litestar
 
 from aigestion.api.auth import KEYS_CACHED_MAX, Keys
 from aigestion.api.keys import PresentedKey, mint_key
@@ -121,3 +125,16 @@ async def test_the_operators_token_is_no_tenants_key(client: Client) -> None:
     answer = await client.get(LIST, headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"})
 
     assert answer.status_code == 401
+
+
+async def test_no_route_of_the_api_opens_without_a_key(client: Client, app: Litestar) -> None:
+    del client.headers["Authorization"]
+    asked = 0
+    for route in app.routes:
+        for method in route.methods - {"OPTIONS"}:
+            if route.path.startswith("/v1/"):
+                path = re.sub(r"\{\w+\}", str(uuid4()), route.path_format)
+                answer = await client.request(method, path, json={})
+                assert answer.status_code == 401, (method, path)
+                asked += 1
+    assert asked >= 15

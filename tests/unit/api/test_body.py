@@ -4,7 +4,10 @@ import json
 import time
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aigestion.api.body import BODY_BYTES_MAX, ERRORS_MAX, INTEGER_MAX, JSON_DEPTH_MAX, parse_body
 from aigestion.api.v1.conversations import NewConversation
@@ -143,3 +146,44 @@ def test_what_was_given_is_not_repeated_in_the_error() -> None:
     errors |= errors_of({"type": "user.chat", "payload": {"text": ["secret-text"]}})
 
     assert "secret" not in " ".join(errors.values())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+ALMOST = st.fixed_dictionaries(
+    {"type": st.sampled_from(["user.chat", "user.voice", "user.action"]) | JSON},
+    optional={
+        "payload": JSON
+        | st.fixed_dictionaries(
+            {},
+            optional=dict.fromkeys(("text", "transcript", "language", "name", "properties"), JSON),
+        )
+    },
+)
+
+
+@given(ALMOST | JSON)
+def test_whatever_json_comes_is_taken_whole_or_refused_in_words(value: Any) -> None:
+    body = json.dumps(value).encode()
+
+    try:
+        parsed = parse_body(Interaction, body)
+    except InvalidInput as refused:
+        errors = refused.details["errors"]
+        assert errors
+        assert msgspec.json.decode(msgspec.json.encode(errors))
+    else:
+        msgspec.json.encode(parsed.root.what())
+
+
+@given(st.binary(max_size=200))
+def test_whatever_bytes_come_are_refused_in_words(body: bytes) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_body(Interaction, body)
+
+    assert msgspec.json.encode(refused.value.details["errors"])

@@ -72,6 +72,7 @@ async def read_new_document(request: ApiRequest) -> NewDocument:
 
 
 async def _form(request: ApiRequest) -> dict[str, Any]:
+    await request.body()  # within its limits; the form is taken from it
     try:
         return dict(await request.form())
     except (UnicodeDecodeError, LookupError):
