@@ -1,0 +1,55 @@
+"""Tells other processes that the log has grown: a debounced NOTIFY, never inside an append.
+
+A hint, no more: a notification may be lost, and whoever listens polls as well.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+CHANNEL = "aigestion_log"
+PAUSE_SECONDS = 0.02
+"""At least this long between two notifications of one process."""
+
+
+class LogAnnouncer:
+    """Announces this process's appends: `store.on_append.append(announcer.wake)`, and `run` it."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+        self._pool = pool
+        self._grown = asyncio.Event()
+        self._head = 0
+
+    def wake(self, head: int) -> None:
+        """Note the new head."""
+        self._head = head
+        self._grown.set()
+
+    async def run(self) -> None:
+        """Announce until cancelled. What cannot be announced is left to the others' polling."""
+        while True:
+            await self._grown.wait()
+            self._grown.clear()
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._pool.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self._head))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def hearing(pool: "asyncpg.Pool[Any]", wake: Callable[[int], None]) -> AsyncIterator[None]:
+    """Have `wake` called with the head other processes announce. Takes one connection of the pool."""
+
+    def heard(_connection: Any, _pid: int, _channel: str, payload: object) -> None:
+        wake(int(str(payload)))
+
+    async with pool.acquire() as connection:
+        await connection.add_listener(CHANNEL, heard)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.remove_listener(CHANNEL, heard)
