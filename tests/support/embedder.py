@@ -7,8 +7,8 @@ import math
 class WordEmbedder:
     """Texts that share words are near each other. Remembers what it was given."""
 
-    model = "words-64"
-    dimensions = 64
+    model = "words-256"
+    dimensions = 256
 
     def __init__(self) -> None:
         self.embedded: list[str] = []
@@ -24,7 +24,7 @@ class WordEmbedder:
 def _vector(text: str) -> list[float]:
     vector = [0.0] * WordEmbedder.dimensions
     for word in text.lower().split():
-        at = hashlib.sha256(word.strip(".,?!").encode()).digest()[0] % WordEmbedder.dimensions
-        vector[at] += 1.0
+        for at in hashlib.sha256(word.strip(".,?!").encode()).digest()[:3]:
+            vector[at] += 1.0
     length = math.sqrt(sum(x * x for x in vector)) or 1.0
     return [x / length for x in vector]
