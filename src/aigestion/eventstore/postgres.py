@@ -16,8 +16,7 @@ from aigestion.eventstore.port import NewEvent, SequencedEvent
 from aigestion.kernel.errors import Corrupt, Unavailable
 from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
 
-_READ_ALL = sql.statement("read_all")
-_READ_MATCHING = sql.statement("read_matching")
+_READ = sql.statement("read")
 _HEAD = "SELECT position FROM log.head"
 _PUT_BLOB = "INSERT INTO log.blobs (hash, content) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _GET_BLOB = "SELECT content FROM log.blobs WHERE hash = $1"
@@ -53,12 +52,9 @@ class PostgresEventStore:
         self, query: Query = EVERYTHING, *, after: int = 0, limit: int | None = None
     ) -> list[SequencedEvent]:
         """As the port says."""
+        items = query_rows(query) if query.items else []
         async with _reaching_postgres():
-            if query.items:
-                items = query_rows(query)
-                rows = await self._pool.fetch(_READ_MATCHING, items, after, limit)
-            else:
-                rows = await self._pool.fetch(_READ_ALL, after, limit)
+            rows = await self._pool.fetch(_READ, items, after, limit)
         return [_sequenced(row) for row in rows]
 
     async def head(self) -> int:
