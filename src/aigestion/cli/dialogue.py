@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -69,7 +69,9 @@ class Dialogue:
                     if listener is None:
                         posted = await self._api.post(interactions, said, idempotency_key=key)
                         listener = _Listener(self.conversation_id, posted["event_id"], write)
-                    async for event in self._noting_positions(events):
+                    async for event in events:
+                        if event.event != "delta" and event.id:
+                            self._position = int(event.id)
                         if (reply := listener.hear(event)) is not None:
                             return reply
             except BrokenOff as error:
@@ -80,12 +82,6 @@ class Dialogue:
         raise Unavailable(
             f"{broken.message} The reply will be in the conversation {self.conversation_id}."
         ) from broken
-
-    async def _noting_positions(self, events: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for event in events:
-            if event.event != "delta" and event.id:
-                self._position = int(event.id)
-            yield event
 
 
 class _Listener:

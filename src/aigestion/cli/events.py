@@ -122,9 +122,13 @@ def _row(event: "Recorded[Any]") -> str:
 
 def _what(event: "Recorded[Any]") -> str:
     """The fields of the event's data, what people wrote first."""
-    fields: dict[str, Any] = {
-        name: getattr(event.data, name) for name in event.data.__struct_fields__
-    }
+    import msgspec
+
+    fields: dict[str, Any] = msgspec.to_builtins(event.data)
     said = [fields.pop(name) for name in ("text", "transcript", "message") if fields.get(name)]
-    rest = [f"{name}={value}" for name, value in fields.items() if value not in (None, "", (), {})]
+    rest = [
+        f"{name}={value if isinstance(value, str) else json_line(value)}"
+        for name, value in fields.items()
+        if value not in (None, "", (), [], {})
+    ]
     return "  ".join([*said, *rest])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Self
 
 import httpx2
@@ -85,7 +85,8 @@ class Api:
                 path, headers=headers, timeout=_streaming(), max_event_size=EVENT_BYTES_MAX
             ) as source:
                 await _refuse_problem(source.response)
-                yield aiter(source)
+                async with aclosing(aiter(source)) as events:  # type: ignore[type-var]
+                    yield events
 
 
 def api(doors: Doors) -> Api:
