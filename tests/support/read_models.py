@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aigestion.events.conversation import UserChat
+from aigestion.events.event import Event
 from aigestion.events.knowledge import DocumentAdded, DocumentRemoved
 from aigestion.events.recorded import Recorded
+from aigestion.messaging.cloudevents import to_message
 from aigestion.messaging.memory import MemoryBroker
 from aigestion.messaging.port import Broker
 from aigestion.messaging.subscription import Subscription
@@ -61,9 +63,8 @@ class Rig:
         self.store = store or MemoryReadStore()
         self.registry = MemoryViewRegistry()
         self.progress = Progress([projection.name])
-        self.subscription = Subscription(
-            broker or MemoryBroker(), self.log.reader, self.log.catalog
-        )
+        self.broker = broker or MemoryBroker()
+        self.subscription = Subscription(self.broker, self.log.reader, self.log.catalog)
         self.model = ReadModel(
             projection,
             self.store,
@@ -77,6 +78,13 @@ class Rig:
     async def running(self) -> AsyncIterator[None]:
         async with running(self.subscription.run(), self.model.run()):
             yield
+
+    async def record(self, *events: Event) -> None:
+        """Append, and publish at once: for rigs whose `MemoryBroker` has a stream."""
+        assert isinstance(self.broker, MemoryBroker)
+        last = await self.log.record(*events)
+        news = await self.log.reader.read(after=last - len(events))
+        await self.broker.publish([to_message(event) for event in news])
 
     async def caught_up(self) -> View:
         """Wait until the read model reflects the log's head; the view that serves."""

@@ -47,9 +47,16 @@ def test_equal_rows_in_any_order_and_only_they_have_equal_fingerprints(
 
 
 def test_a_row_twice_is_another_fingerprint() -> None:
-    row = Row("runs", "1", {"state": "heard"})
+    one, other = Row("runs", "1", {"state": "heard"}), Row("runs", "2", {"state": "heard"})
 
-    assert total([row]) != total([row, row]) != total([row, row, row])
+    assert total([one]) != total([one, one])
+    assert total([one, one]) != total([other, other])
+
+
+def test_a_field_that_is_none_is_as_good_as_absent() -> None:
+    with_none = Row("runs", "1", {"state": "heard", "agent": None})
+
+    assert total([with_none]) == total([Row("runs", "1", {"state": "heard"})])
 
 
 def test_values_that_travel_as_the_same_json_are_the_same() -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+import aigestion.projections.read_model as polls
+import aigestion.projections.rebuild as limits
 from aigestion.kernel.errors import Corrupt, LogEpochMismatch, Refused, Unavailable
 from aigestion.messaging.memory import MemoryLeadership
 from aigestion.projections.memory_store import MemoryReadStore
@@ -29,7 +31,21 @@ class SlowStore(MemoryReadStore):
     async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
         if view.generation > 1:
             await self.gate.wait()
+            await asyncio.sleep(0.01)
         await super().apply(view, changes, position)
+
+
+async def test_a_view_serves_when_it_has_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 7)
+    monkeypatch.setattr(limits, "CHANGES_MAX", 3)
+    rig = Rig()
+    await rig.log.record_chats(30)
+
+    built = await rebuild(SHELF, rig.store, rig.registry, rig.log.reader)
+
+    assert built.position == await rig.store.checkpoint(built.view) == 30
+    assert await rig.found(built.view) == await rig.expected()
+    assert await rig.registry.active("shelf") == built.view
 
 
 async def test_the_first_start_builds_before_it_serves() -> None:
@@ -95,6 +111,31 @@ async def test_the_position_queries_see_never_goes_back() -> None:
 
     assert positions == sorted(positions)
     assert max(positions) == 28
+
+
+async def test_a_view_built_by_another_process_serves_once_it_is_as_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(polls, "REGISTER_POLL_SECONDS", 0.02)
+    rig = Rig(store=SlowStore())
+    await rig.log.record_chats(9)
+    positions: list[int] = []
+
+    async def watch() -> None:
+        while True:
+            positions.append((await rig.progress.at_least("shelf"))[1])
+            await asyncio.sleep(0)
+
+    async with rig.running():
+        await rig.caught_up()
+        async with running(watch()):
+            view = await rig.registry.create("shelf", 1)
+            await rig.store.prepare(view)
+            await rig.registry.activate(view)
+            await eventually(lambda: rig.progress.status()[0].view == view)
+
+    assert set(positions) == {9}
+    assert await rig.found(view) == await rig.expected()
 
 
 async def test_only_the_newest_retired_view_is_kept() -> None:
@@ -214,13 +255,15 @@ async def test_a_view_ahead_of_the_log_stops_until_it_is_rebuilt() -> None:
         rig.registry._generations,
     )
     await restored.log.record_chats(4)
+    restored.progress.advance(View("shelf", 1, 1), 9)
     async with restored.running():
         await eventually(lambda: restored.progress.status()[0].state == "stopped")
         with pytest.raises(LogEpochMismatch):
             await restored.model.verify()
-        await restored.model.rebuild()
-        view = await restored.caught_up()
+        view = (await restored.model.rebuild()).view
+        await eventually(lambda: restored.progress.status()[0].view == view)
 
+        assert restored.progress.position("shelf") == 4
         assert await restored.found(view) == await restored.expected()
 
 
