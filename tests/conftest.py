@@ -1,12 +1,14 @@
 """Fixtures every level of tests may use: real engines, started once a session and only when asked for."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 import uuid_utils
 
 from tests.support.engines import nats_server, postgres_server
+from tests.support.program import Program
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,10 @@ def nats_url() -> Iterator[str]:
     """A broker of its own: streams have fixed names."""
     with nats_server() as url:
         yield url
+
+
+@pytest.fixture
+def own_program(tmp_path: Path) -> Iterator[Program]:
+    """The whole program on a data dir of its own, not started yet; nothing is left running."""
+    with Program(tmp_path / "data") as program:
+        yield program

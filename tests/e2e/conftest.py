@@ -9,7 +9,7 @@ from tests.support.program import Program
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    running = Program(tmp_path_factory.mktemp("spine") / "data")
-    running.start()
-    yield running
-    running.stop()
+    with Program(tmp_path_factory.mktemp("spine") / "data") as running:
+        running.start()
+        yield running
+        running.stop()

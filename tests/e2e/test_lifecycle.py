@@ -7,10 +7,10 @@ from pathlib import Path
 from tests.support.program import Program
 
 
-def test_it_stops_cleanly_and_starts_again_where_it_was(tmp_path: Path) -> None:
-    program = Program(tmp_path / "data")
+def test_it_stops_cleanly_and_starts_again_where_it_was(own_program: Program) -> None:
+    program = own_program
     program.start()
-    key = (tmp_path / "data/demo.key").read_text()
+    key = (program.data_dir / "demo.key").read_text()
     asked = program.cli("ask", "what is a projection?")
 
     code = program.stop()
@@ -21,14 +21,14 @@ def test_it_stops_cleanly_and_starts_again_where_it_was(tmp_path: Path) -> None:
     assert asked.returncode == 0, asked.stderr
     assert code == 0
     assert (status, len(page["items"])) == (200, 1)
-    assert (tmp_path / "data/demo.key").read_text() == key
+    assert (program.data_dir / "demo.key").read_text() == key
     for name in ("demo.key", "connect.json", "master.key"):
-        path = tmp_path / "data" / name
+        path = program.data_dir / name
         assert not path.exists() or stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_second_up_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    program = Program(tmp_path / "data")
+def test_a_second_up_is_refused_and_the_first_goes_on(own_program: Program) -> None:
+    program = own_program
     program.start()
 
     second = program.cli("up")

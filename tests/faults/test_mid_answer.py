@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tests.support.fake_openai import FakeOpenAI, says
@@ -18,16 +17,16 @@ async def until(condition: Callable[[], Any]) -> Any:
     return found
 
 
-async def test_a_plug_pulled_mid_answer_ends_the_run_once(tmp_path: Path) -> None:
+async def test_a_plug_pulled_mid_answer_ends_the_run_once(own_program: Program) -> None:
     async with FakeOpenAI() as model:
         model.plan(says("The first ", "half", hang_after=2), says("A whole ", "answer."))
-        program = Program(
-            tmp_path / "data",
-            AIGESTION_MODELS__PROVIDER="openai",
-            AIGESTION_OPENAI__BASE_URL=model.url,
-            AIGESTION_OPENAI__API="chat",
-            AIGESTION_OPENAI__MODEL="fake",
-        )
+        program = own_program
+        program.environment |= {
+            "AIGESTION_MODELS__PROVIDER": "openai",
+            "AIGESTION_OPENAI__BASE_URL": model.url,
+            "AIGESTION_OPENAI__API": "chat",
+            "AIGESTION_OPENAI__MODEL": "fake",
+        }
         await asyncio.to_thread(program.start)
         _, started = await asyncio.to_thread(program.http, "POST", "/v1/conversations", {})
         conversation = started["conversation_id"]

