@@ -42,5 +42,5 @@ def kill_9(pid: int | None) -> None:
 
 async def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS_MAX) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)

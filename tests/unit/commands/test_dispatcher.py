@@ -1,7 +1,6 @@
 """The dispatcher: decides on remembered states, never refuses on stale ones, answers a request once."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -43,9 +42,9 @@ def store() -> CountingStore:
 
 
 @pytest.fixture
-def codec(tmp_path: Path) -> Iterator[Codec]:
+def codec(tmp_path: Path) -> Codec:
     vault = Vault(MemoryKeyTable(), FileMasterKey(tmp_path / "master.key"))
-    yield Codec(Catalog(), vault, MemoryBlobStore())
+    return Codec(Catalog(), vault, MemoryBlobStore())
 
 
 @pytest.fixture
