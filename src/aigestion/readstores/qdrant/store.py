@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -54,7 +55,7 @@ class QdrantEdgeReadStore:
         self._keywords = keywords
         self._threads = WorkerThreads("qdrant", THREADS_MAX)
         self._opening = asyncio.Lock()
-        self._writing = asyncio.Lock()
+        self._writing: defaultdict[View, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._shards: dict[View, Shard] = {}
         self._unindexed: dict[View, int] = {}
 
@@ -70,7 +71,9 @@ class QdrantEdgeReadStore:
 
     async def close(self) -> None:
         """Close the shards; what is being written is waited for."""
-        async with self._writing, self._opening:
+        for writing in list(self._writing.values()):
+            await writing.acquire()
+        async with self._opening:
             for shard in self._shards.values():
                 await self._threads.run(shard.close)
             self._shards.clear()
@@ -86,7 +89,7 @@ class QdrantEdgeReadStore:
         keywords = self._keywords.get(view.projection)
         if keywords is None:
             raise Misconfigured(f"The projection {view.projection} has no keywords for its points.")
-        async with self._writing:
+        async with self._writing[view]:
             if await self._shard(view) is None:
                 path, dimensions = self._path(view), self._embedder.dimensions
                 await self._threads.run(Shard.create, path, dimensions, keywords)
@@ -102,7 +105,7 @@ class QdrantEdgeReadStore:
         Queries see each row as it was or as it will be. Raises `CheckpointMoved` if the view is gone,
         and what the embedder raises.
         """
-        async with self._writing:
+        async with self._writing[view]:
             shard = await self._shard(view)
             if shard is None:
                 raise CheckpointMoved(f"The view {view.name} is gone.", view=view.name)
@@ -146,7 +149,7 @@ class QdrantEdgeReadStore:
 
     async def drop(self, view: View) -> None:
         """Remove the view and its checkpoint. Idempotent."""
-        async with self._writing, self._opening:
+        async with self._writing[view], self._opening:
             shard = self._shards.pop(view, None)
             if shard is not None:
                 await self._threads.run(shard.close)

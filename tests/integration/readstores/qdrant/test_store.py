@@ -200,6 +200,31 @@ async def test_a_question_is_answered_while_passages_are_embedded(
     assert await texts_near(store, "boats") == ["cats"]
 
 
+async def test_a_view_that_is_rebuilt_keeps_the_serving_one_moving(
+    store: QdrantEdgeReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuilt = View(VIEW.projection, VIEW.version, 2)
+    await store.prepare(rebuilt)
+    release = asyncio.Event()
+    embed = embedder.passages
+
+    async def slowly_for_the_rebuild(texts: list[str]) -> list[list[float]]:
+        if "old" in texts:
+            await release.wait()
+        return await embed(texts)
+
+    monkeypatch.setattr(embedder, "passages", slowly_for_the_rebuild)
+    rebuilding = asyncio.create_task(store.apply(rebuilt, [passage("a", "old")], 1))
+    await asyncio.sleep(0.05)
+
+    async with asyncio.timeout(5):
+        await store.apply(VIEW, [passage("b", "new")], 2)
+
+    assert await texts_near(store, "new") == ["new"]
+    release.set()
+    await rebuilding
+
+
 async def test_an_embedder_that_fails_moves_no_checkpoint(
     store: QdrantEdgeReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
