@@ -1,0 +1,1 @@
+"""How fast the log takes one-event appends, beside plain inserts and beside the `eventsourcing` library."""
