@@ -98,12 +98,14 @@ class Appender:
                 await idle
 
     def _worth_sending(self) -> bool:
-        """A small group behind one that is under way would only cost a commit: it gathers on."""
-        return len(self._queue) >= (GROUP_BEHIND_MIN if self._in_flight else 1)
+        """Behind a group that is under way goes one of at least its size: two even ones commit cheapest."""
+        behind = self._in_flight and max(GROUP_BEHIND_MIN, self._in_flight)
+        return len(self._queue) >= max(1, behind)
 
     def _wake_lanes(self, count: int) -> None:
         for idle in self._idle[-count:]:
-            idle.set_result(None)
+            if not idle.done():
+                idle.set_result(None)
         del self._idle[-count:]
 
     def _next_group(self) -> AppendGroup | None:
