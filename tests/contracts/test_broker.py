@@ -81,7 +81,7 @@ async def test_making_the_stream_again_changes_nothing(broker: Broker) -> None:
     assert await broker.last_sequence() == 2
 
 
-@pytest.mark.parametrize("size", [1, 2, 500])
+@pytest.mark.parametrize("size", [1, 4, 5, 500])
 async def test_messages_arrive_as_they_were_published(broker: Broker, size: int) -> None:
     await broker.create(1)
     sent = [message(position, b'{"text":"%d"}' % position) for position in range(1, size + 1)]
@@ -96,7 +96,7 @@ async def test_messages_arrive_as_they_were_published(broker: Broker, size: int)
 
 
 @pytest.mark.parametrize("first", [3, 7])
-@pytest.mark.parametrize("size", [1, 5])
+@pytest.mark.parametrize("size", [1, 4, 20])
 async def test_a_batch_that_does_not_follow_is_refused_whole(
     broker: Broker, first: int, size: int
 ) -> None:

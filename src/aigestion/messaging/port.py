@@ -42,9 +42,10 @@ class Broker(Protocol):
         ...
 
     async def publish(self, batch: Sequence[Message]) -> None:
-        """Publish all or none, expecting the stream to end just before the batch.
+        """Publish in order, expecting the stream to end just before the batch.
 
-        Raises `SequenceMismatch` if it does not, `Unavailable` if nobody answers.
+        Raises `SequenceMismatch` if it does not, `Unavailable` if nobody answers: then none of it
+        is stored, or all, or a first part. `last_sequence` tells.
         """
         ...
 

@@ -4,7 +4,7 @@ import asyncio
 
 import asyncpg
 
-from aigestion.messaging.leader import PostgresLeadership, lock_key
+from aigestion.messaging.leader import HEARTBEAT_SECONDS, PostgresLeadership, lock_key
 from tests.support.tasks import eventually
 
 
@@ -47,7 +47,7 @@ async def test_a_lost_connection_is_lost_leadership(database_url: str) -> None:
             "AND ((classid::bigint << 32) | objid::bigint) = $1",
             lock_key("relay"),
         )
-        await asyncio.wait_for(tenure.until_lost(), 5)
+        await asyncio.wait_for(tenure.until_lost(), HEARTBEAT_SECONDS / 2)
         async with asyncio.timeout(5), PostgresLeadership(database_url, "relay").held():
             pass
 

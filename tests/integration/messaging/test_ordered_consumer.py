@@ -3,10 +3,16 @@
 import asyncio
 from contextlib import aclosing
 
+import pytest
 from nats.aio.client import Client
 
+from aigestion.messaging import ordered_consumer as limits
 from aigestion.messaging.jetstream import JetStreamBroker
-from aigestion.messaging.ordered_consumer import BATCH_MESSAGES_MAX, QUIET_SECONDS
+from aigestion.messaging.ordered_consumer import (
+    BATCH_MESSAGES_MAX,
+    QUIET_SECONDS,
+    SILENCE_SECONDS_MAX,
+)
 from aigestion.messaging.port import Message
 from aigestion.messaging.subjects import STREAM
 from tests.support.broker_process import BrokerProcess
@@ -40,7 +46,7 @@ async def test_a_long_stream_is_read_whole_and_fast(broker: JetStreamBroker) -> 
     ears = Ears(broker)
 
     async with running(ears.run()):
-        await eventually(lambda: len(ears.heard) >= 5000)
+        await eventually(lambda: len(ears.heard) >= 5000, 6)
 
     assert ears.heard == list(range(1, 5001))
     assert len(ears.heard) > BATCH_MESSAGES_MAX
@@ -73,6 +79,22 @@ async def test_a_killed_server_is_quiet_and_then_goes_on(
         await eventually(lambda: broker._nats.is_connected)
         await publish(broker, 4, 6)
         await eventually(lambda: ears.heard == [1, 2, 3, 4, 5, 6])
+
+
+async def test_a_consumer_is_kept_however_quiet_it_is(
+    broker: JetStreamBroker, connection: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PULL_SECONDS", 1.0)
+    await broker.create(1)
+    ears = Ears(broker)
+
+    async with running(ears.run()):
+        await eventually(lambda: ears.quiet >= 1)
+        [before] = await connection.jetstream().consumers_info(STREAM)
+        await asyncio.sleep(1.0 + 2 * SILENCE_SECONDS_MAX)
+        [after] = await connection.jetstream().consumers_info(STREAM)
+
+    assert after.name == before.name
 
 
 async def test_a_deleted_consumer_is_replaced(broker: JetStreamBroker, connection: Client) -> None:

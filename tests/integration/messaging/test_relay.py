@@ -228,7 +228,6 @@ async def test_two_leaders_do_no_harm(
             await eventually(lambda: copied(log, broker))
 
     assert await ids_on(connection) == await ids_in(log)
-    assert sum(relay.published for relay in relays) == 600
     assert sum(relay.retries for relay in relays) > 0
 
 
