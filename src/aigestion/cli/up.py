@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aigestion.cli.options import DATA_DIR, data_dir_option, run
+from aigestion.cli.options import DATA_DIR, data_dir_option
 from aigestion.cli.text import json_line, table
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def up(port: int | None, demo: bool, data_dir: Path, as_json: bool) -> None:
     API, relay, read models and agents in one process; state and secrets in the data dir. Ctrl-C
     or SIGTERM finishes what is under way and stops.
     """
+    import uvloop
+
     from aigestion.bootstrap.up import run_up
     from aigestion.observability.logging import configure_logging
     from aigestion.settings import load_settings
@@ -41,7 +43,7 @@ def up(port: int | None, demo: bool, data_dir: Path, as_json: bool) -> None:
     def ready(doors: "Doors") -> None:
         click.echo(json_line(doors) if as_json else welcome(doors, data_dir))
 
-    run(run_up(settings, demo=demo, ready=ready))
+    uvloop.run(run_up(settings, demo=demo, ready=ready))
 
 
 def welcome(doors: "Doors", data_dir: Path) -> str:

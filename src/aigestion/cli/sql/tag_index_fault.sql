@@ -1,6 +1,8 @@
 -- The first position whose tags and their index disagree, in either direction.
 WITH told AS (
-    SELECT position, log.tag_hash(unnest(tags)) AS tag_hash FROM log.events WHERE position <= $1
+    SELECT e.position, log.tag_hash(tag) AS tag_hash
+    FROM log.events e CROSS JOIN LATERAL unnest(e.tags) AS tag
+    WHERE e.position <= $1
 ), kept AS (
     SELECT position, tag_hash FROM log.tags WHERE position <= $1
 )

@@ -1,0 +1,64 @@
+"""The command line on a data dir at rest: everything but talking works without the program."""
+
+import json
+from typing import Any
+
+from tests.support.program import Program
+
+Rested = tuple[Program, dict[str, Any]]
+
+
+def test_the_audit_reads_a_data_dir_at_rest(rested: Rested) -> None:
+    program, reply = rested
+
+    verified = program.cli("audit", "verify", "--json")
+
+    report = json.loads(verified.stdout)
+    assert verified.returncode == 0, report
+    log = report["findings"][0]
+    assert (log["check"], log["fault"]) == ("log", None)
+    assert log["checked"] >= reply["position"]
+
+
+def test_events_and_replay_read_a_data_dir_at_rest(rested: Rested) -> None:
+    program, reply = rested
+
+    events = program.cli("events", "--type", "agent.replied", "--json")
+    replayed = program.cli("replay", reply["conversation_id"], "--json")
+
+    assert json.loads(events.stdout.splitlines()[-1])["data"]["text"] == reply["text"]
+    assert json.loads(replayed.stdout)["messages"][-1]["text"] == reply["text"]
+
+
+def test_read_models_are_rebuilt_and_proved_at_rest(rested: Rested) -> None:
+    program, _ = rested
+
+    rebuilt = program.cli("projections", "rebuild", "runs")
+    proved = program.cli("projections", "verify", "runs", "--json")
+    status = program.cli("projections", "status", "--json")
+
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert proved.returncode == 0, proved.stderr
+    verdict = json.loads(proved.stdout)
+    assert verdict["differing_rows"] == 0
+    assert verdict["found"]["rows"] > 0
+    (view,) = [row["view"] for row in json.loads(status.stdout) if row["name"] == "runs"]
+    assert verdict["view"] == view == "runs_v1_g2"
+
+
+def test_the_doctor_finds_a_data_dir_at_rest_well(rested: Rested) -> None:
+    program, _ = rested
+
+    found = program.cli("doctor")
+
+    assert found.returncode == 0, found.stdout
+    assert "nothing is running" in found.stdout
+
+
+def test_talking_needs_a_running_system(rested: Rested) -> None:
+    program, _ = rested
+
+    refused = program.cli("ask", "hello")
+
+    assert refused.returncode == 1
+    assert "aigestion up --data-dir" in refused.stderr
