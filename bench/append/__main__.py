@@ -89,8 +89,8 @@ async def run(given: argparse.Namespace, url: str, directory: Path) -> None:
         bench = Bench(url, owner, side, given.seconds, given.rounds, directory)
         for case in ("tagged", "sealed"):
             await side.measure(case, max(CALLERS), WARM_UP_SECONDS)
-        for case, title in CASES.items():
-            print(f"\n{title}\n{HEADER}")
+        for case in given.case or CASES:
+            print(f"\n{CASES[case]}\n{HEADER}")
             for callers in given.callers or CALLERS:
                 print(row(case, callers, await bench.cell(case, callers)), flush=True)
         [fault] = await owner.fetchrow("SELECT count(*) - max(position) FROM log.events")
@@ -127,6 +127,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=2.0, help="of each side of each cell")
     arguments.add_argument("--rounds", type=int, default=3, help="of each cell; medians are shown")
     arguments.add_argument("--callers", type=int, action="append", help="only so many; repeatable")
+    arguments.add_argument("--case", choices=CASES, action="append", help="only this; repeatable")
     given = arguments.parse_args()
     print(hardware())
     with postgres_server() as url, tempfile.TemporaryDirectory() as directory:

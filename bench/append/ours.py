@@ -59,6 +59,9 @@ class Ours:
     async def measure(self, case: str, callers: int, seconds: float) -> Measured:
         """Let `callers` tasks append one event after the other for so many seconds."""
         append = self._sealing() if case == "sealed" else self._plain(case, seconds)
+        if case == "sealed":  # keys are opened anew once a minute: not all in one of our seconds
+            for user in range(USERS):
+                await self._seal(user)
         latencies: list[float] = []
         gc.collect()
         gc.freeze()  # the events made beforehand are no garbage to look for
@@ -107,10 +110,11 @@ class Ours:
 
         return append
 
-    async def _seal(self) -> NewEvent:
+    async def _seal(self, user: int | None = None) -> NewEvent:
+        user = random.randrange(USERS) if user is None else user
         event = Sealed(
             conversation_id=derived_id(_ROOT, str(random.randrange(CONVERSATIONS))),
-            user_id=f"{random.randrange(USERS):08}",
+            user_id=f"{user:08}",
             question=TEXT,
             answer=TEXT,
         )
