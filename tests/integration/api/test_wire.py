@@ -38,6 +38,16 @@ async def test_ten_megabytes_are_refused_with_the_limit_named(
     await still_serves(wire)
 
 
+async def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(wire: Wire) -> None:
+    reader, writer = await wire.connect()
+    writer.write(wire.request("POST", CONVERSATIONS, Content_Length="10000000"))
+
+    answer = await read_answer(reader)
+    writer.close()
+
+    assert (answer.status, answer.json()["limit_bytes"]) == (413, BODY_BYTES_MAX)
+
+
 async def test_ten_megabytes_without_a_length_are_refused_too(wire: Wire) -> None:
     reader, writer = await wire.connect()
     head = wire.request("POST", CONVERSATIONS, Transfer_Encoding="chunked")

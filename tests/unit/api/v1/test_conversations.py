@@ -142,9 +142,26 @@ async def test_the_same_key_with_another_body_is_refused(
         path, json={"type": "user.chat", "payload": {"text": "a"}}, headers=key
     )
 
+    same_body = await client.post(path, json={}, headers={"Idempotency-Key": "one"})
+
+    assert same_body.status_code == 400, "against the schema, whatever its key"
     for refused in (other_body, other_route):
         assert (refused.status_code, refused.json()["code"]) == (422, "idempotency-key-reused")
     assert await world.log.head() == 2
+
+
+async def test_the_same_key_and_body_for_another_conversation_is_refused(
+    world: World, client: Client, conversation: str
+) -> None:
+    key = {"Idempotency-Key": "one"}
+    body = {"type": "user.chat", "payload": {"text": "Once"}}
+    other = (await client.post(PATH, json={})).json()["conversation_id"]
+
+    first = await client.post(f"{PATH}/{conversation}/interactions", json=body, headers=key)
+    second = await client.post(f"{PATH}/{other}/interactions", json=body, headers=key)
+
+    assert first.status_code == 202
+    assert (second.status_code, second.json()["code"]) == (422, "idempotency-key-reused")
 
 
 async def test_idempotency_keys_belong_to_a_tenant(world: World, client: Client) -> None:

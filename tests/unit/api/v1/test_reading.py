@@ -58,6 +58,17 @@ async def test_the_feed_is_filtered_by_types_and_tag(
     assert (await client.get("/v1/events?tag=user:bob")).json()["items"] == []
 
 
+async def test_the_feed_need_not_look_twice_at_what_does_not_match(
+    world: World, client: Client, conversation: str
+) -> None:
+    await say(world, conversation, "a", "b")
+
+    some = (await client.get("/v1/events?type=conversation.started")).json()
+    full = (await client.get("/v1/events?type=conversation.started&limit=1")).json()
+
+    assert (some["next_after"], full["next_after"]) == (3, 1)
+
+
 async def test_the_feed_shows_nothing_of_another_tenant(
     world: World, client: Client, conversation: str
 ) -> None:
