@@ -50,3 +50,26 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert port in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_a_lost_master_key_is_one_clear_line_and_putting_it_back_mends_it(
+    own_program: Program,
+) -> None:
+    program = own_program
+    program.start()
+    assert program.http("POST", "/v1/conversations", {"title": "Sealed"})[0] == 201
+    program.stop()
+    key = program.data_dir / "master.key"
+    kept = key.rename(program.data_dir / "master.key.elsewhere")
+
+    refused = program.cli("up", "--port", "0")
+
+    assert refused.returncode == 1
+    assert "master.key is missing" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert not key.exists()
+    kept.rename(key)
+    program.start()
+    _, page = program.http("GET", "/v1/conversations")
+    assert [one["title"] for one in page["items"]] == ["Sealed"]
+    program.stop()

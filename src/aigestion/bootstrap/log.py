@@ -14,8 +14,10 @@ from aigestion.eventstore.master_key import FileMasterKey
 from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
+from aigestion.kernel.errors import Misconfigured
 
 COMMAND_TIMEOUT_SECONDS = 30.0
+_ANY_KEY = "SELECT EXISTS (SELECT FROM keys.data_keys)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ async def opened_log(
     async with asyncpg.create_pool(
         url, min_size=1, max_size=connections_max, command_timeout=COMMAND_TIMEOUT_SECONDS
     ) as pool:
+        await _refuse_lost_key(pool, master_key)
         store = PostgresEventStore(pool, url)
         blobs = PostgresBlobStore(pool)
         vault = Vault(PostgresKeyTable(pool), FileMasterKey(master_key))
@@ -58,3 +61,11 @@ async def opened_log(
         finally:
             if appending:
                 await store.close()
+
+
+async def _refuse_lost_key(pool: "asyncpg.Pool[Any]", master_key: Path) -> None:
+    """A fresh master key beside old data keys would open nothing, and hide that the old one is lost."""
+    if not master_key.exists() and await pool.fetchval(_ANY_KEY):
+        raise Misconfigured(
+            f"The master key {master_key} is missing, and the log holds what it sealed: put it back."
+        )
