@@ -60,17 +60,13 @@ async def turn_taken(database_url: str) -> AsyncIterator[None]:
     await other.close()
 
 
-def waiting_for_turn(owner: "asyncpg.Connection[Any]", count: int) -> Any:
-    async def check() -> bool:
-        return (
-            await owner.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND application_name = 'aigestion appender' AND wait_event_type = 'Lock'"
-            )
-            >= count
-        )
-
-    return check
+async def waiting_backends(owner: "asyncpg.Connection[Any]") -> set[int]:
+    """Process ids of the appender's backends that wait for their turn."""
+    rows = await owner.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'aigestion appender' AND wait_event_type = 'Lock'"
+    )
+    return {row["pid"] for row in rows}
 
 
 async def test_an_append_whose_reply_is_lost_is_answered_with_its_position(
@@ -105,28 +101,24 @@ async def test_an_append_that_never_arrived_is_sent_again_once(
 
 
 async def test_a_backend_that_outlives_the_network_cannot_commit_behind_our_back(
-    database_url: str, owner: "asyncpg.Connection[Any]"
+    database_url: str, owner: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(append_connection._SESSION, "lock_timeout", "30000")
+    monkeypatch.setitem(append_connection._SESSION, "statement_timeout", "30000")
+    once = AppendCondition(matching("demo/x:1"))
     async with cut_proxy(await migrated(database_url)) as (proxy, url), running(url) as log:
         event = new_event("a", "demo/x:1")
         async with turn_taken(database_url):
-            appending = asyncio.create_task(
-                log.append([event], [AppendCondition(matching("demo/x:1"))])
-            )
-            await until(waiting_for_turn(owner, 1))
-            [former] = await owner.fetch(
-                "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                " AND datname = current_database()"
-            )
+            appending = asyncio.create_task(log.append([event], [once]))
+            await until(lambda: waiting_backends(owner))
+            former = await waiting_backends(owner)
+
             proxy.cut()
-            await until(waiting_for_turn(owner, 1))
 
-            async def ended() -> bool:
-                return not await owner.fetch(
-                    "SELECT FROM pg_stat_activity WHERE pid = $1", former["pid"]
-                )
+            async def another_waits() -> bool:
+                return bool(await waiting_backends(owner) - former)
 
-            await until(ended)
+            await until(another_waits)
 
         assert await appending == 1
         assert await positions(owner, [event]) == [1]
@@ -274,7 +266,7 @@ async def test_a_callers_cancellation_while_its_group_commits_breaks_nobody(
         async with turn_taken(database_url):
             events = [new_event() for _ in range(6)]
             appending = [asyncio.ensure_future(log.append([event])) for event in events]
-            await until(waiting_for_turn(owner, 1))
+            await until(lambda: waiting_backends(owner))
             appending[0].cancel()
             appending[5].cancel()
 
