@@ -7,6 +7,7 @@ import click
 
 from aigestion.messaging.asyncapi import document_json
 from aigestion.reference.catalogs import commands_page, events_page, projections_page
+from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.program import cli_page, errors_page, settings_page
 
 FOLDER = Path("docs/reference")
@@ -17,6 +18,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "projections.md": projections_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
+    "http.md": http_page,
+    "openapi.json": openapi_json,
     "cli.md": cli_page,
     "asyncapi.json": lambda: document_json().decode(),
 }

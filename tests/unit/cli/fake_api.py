@@ -115,12 +115,14 @@ def fake_api(data_dir: Path, prepare: Callable[[FakeApi], None]) -> Iterator[Fak
         server.server_close()
 
 
-def write_connect(data_dir: Path, url: str, pid: int | None = None) -> None:
-    """What `aigestion up` writes."""
+def write_connect(data_dir: Path, url: str, *, running: bool = True) -> None:
+    """What `aigestion up` writes; while it is running, it also holds the lock."""
     data_dir.mkdir(exist_ok=True)
+    if running:
+        assert lock(data_dir / "lock") is not None  # kept until this process ends
     doors = {
         "version": "0.1.0",
-        "pid": pid or os.getpid(),
+        "pid": os.getpid(),
         "http_url": url,
         "api_key": "aig_key",
         "operator_key": "aigop_key",

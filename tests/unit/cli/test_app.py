@@ -116,9 +116,7 @@ def test_without_a_running_system_the_way_to_one_is_named(path: list[str], tmp_p
 
 
 def test_a_connect_file_of_a_process_that_is_gone_counts_for_nothing(tmp_path: Path) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    write_connect(tmp_path, "http://127.0.0.1:1", pid=gone.pid)
+    write_connect(tmp_path, "http://127.0.0.1:1", running=False)
 
     assert "Nothing is running" in call("ask", "hi", "--data-dir", str(tmp_path)).stderr
 

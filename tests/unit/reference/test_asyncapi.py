@@ -60,7 +60,10 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_it_has_the_structure_of_asyncapi_3() -> None:
-    nats = {**DOCUMENT["servers"]["nats"], "pathname": ""}  # optional in AsyncAPI, not in this model
+    nats = {
+        **DOCUMENT["servers"]["nats"],
+        "pathname": "",
+    }  # optional in AsyncAPI, not in this model
     parsed = ApplicationSchema.model_validate({**DOCUMENT, "servers": {"nats": nats}})
 
     assert set(parsed.channels) == set(DOCUMENT["channels"])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -11,6 +12,7 @@ from aigestion.kernel import errors
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.reference.__main__ import PAGES, main
 from aigestion.reference.catalogs import commands_page, events_page, projections_page
+from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.markdown import table
 from aigestion.reference.program import cli_page, errors_page, settings_page
 from aigestion.settings import Settings
@@ -118,3 +120,22 @@ def test_every_command_of_the_program_has_its_help_with_an_example() -> None:
 
 def test_a_bar_in_a_cell_does_not_break_a_table() -> None:
     assert table(["a"], [["x | y\nz"]]).splitlines()[-1] == "| x \\| y z |"
+
+
+def test_every_route_has_its_parameters_bodies_and_answers() -> None:
+    page = http_page()
+
+    assert "| `POST /v1/conversations/{conversation_id}/interactions` |" in page
+    assert "\n## GET /v1/conversations/{conversation_id}/stream\n" in page
+    assert (
+        "Body: `ChatInteraction or VoiceInteraction or ActionInteraction` as `application/json`."
+        in page
+    )
+    assert "| `Idempotency-Key` | header |" in page
+    assert "| `201` | `Started` as `application/json` |" in page
+    assert "Request fulfilled" not in page
+
+
+def test_the_openapi_document_is_the_same_each_time() -> None:
+    assert openapi_json() == openapi_json()
+    assert msgspec.json.decode(openapi_json())["openapi"].startswith("3.1")
