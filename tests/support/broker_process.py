@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import nats
@@ -101,4 +101,5 @@ async def connected(url: str) -> AsyncIterator[Client]:
     try:
         yield connection
     finally:
-        await connection.close()
+        with suppress(OSError):  # What closing says when the server is gone.
+            await connection.close()

@@ -137,10 +137,11 @@ class _Consumer:
         return batch
 
     async def close(self) -> None:
-        if self._inbox is not None and not self._nats.is_closed:
-            with suppress(nats.errors.Error):
+        """Leave; a consumer that cannot be told so now is forgotten by the server in time."""
+        with suppress(nats.errors.Error):
+            if self._inbox is not None:
                 await self._inbox.unsubscribe()
-            with suppress(nats.errors.Error):
+            if self._nats.is_connected:
                 await self._nats.publish(f"$JS.API.CONSUMER.DELETE.{STREAM}.{self._name}")
 
     async def _take(self, message: Msg) -> None:
