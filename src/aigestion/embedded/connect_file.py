@@ -1,10 +1,10 @@
 """`connect.json`: every door of the running system and its key, for scripts and for the CLI."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from aigestion.embedded.pid_file import is_locked
 from aigestion.kernel.errors import Corrupt, Misconfigured
 
 CONNECT_FILE = "connect.json"
@@ -39,14 +39,5 @@ def running(data_dir: Path) -> Doors | None:
         raise Corrupt(
             f"{data_dir / CONNECT_FILE} is not what `aigestion up` writes: {error}"
         ) from error
-    return doors if _is_alive(doors.pid) else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's process is a process
-    return True
+    # A killed system leaves the file behind, and its pid to others; but it cannot leave its lock.
+    return doors if is_locked(data_dir / "lock") else None

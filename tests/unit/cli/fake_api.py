@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from aigestion.embedded.pid_file import lock
+
 EVENT_ID = "0199aa10-0000-7000-8000-0000000000aa"
 RUN_ID = "0199aa10-0000-7000-8000-0000000000bb"
 CONVERSATION = "0199aa10-0000-7000-8000-000000000001"
