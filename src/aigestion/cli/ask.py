@@ -81,7 +81,11 @@ def _line() -> str | None:
     while True:
         try:
             text = input("> " if sys.stdin.isatty() else "").strip()
-        except EOFError:
+        except (EOFError, KeyboardInterrupt) as end:
+            if sys.stdin.isatty():
+                click.echo()  # the prompt's line is over
+            if isinstance(end, KeyboardInterrupt):
+                raise
             return None
         if text == QUIT:
             return None

@@ -11,7 +11,7 @@ import click
 
 from aigestion.cli.connection import need_running, open_log
 from aigestion.cli.options import data_dir_option, json_option, run, tenant_option
-from aigestion.cli.text import json_line, moment, one_line, quiet, shortened
+from aigestion.cli.text import json_line, one_line, quiet, second, shortened
 
 if TYPE_CHECKING:
     from aigestion.events.recorded import Recorded
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.2
 FOLLOW_BACK = 10
 WIDTH_IN_A_PIPE = 200
 
-_HEAD = f"{'POSITION':>9}  {'TIME':<24}  {'TYPE':<22}  {'ACTOR':<20}  WHAT"
+_HEAD = f"{'POSITION':>8}  {'TIME':<20}  {'TYPE':<21}  {'ACTOR':<16}  WHAT"
 
 
 @click.command(epilog="Example:  aigestion events --type 'user.*' --after -100 --json")
@@ -114,8 +114,8 @@ async def _pages(
 def _row(event: "Recorded[Any]") -> str:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_IN_A_PIPE
     left = (
-        f"{event.position:>9}  {moment(event.occurred_at)}  {event.type:<22}  "
-        f"{one_line(event.actor):<20}  "
+        f"{event.position:>8}  {second(event.occurred_at)}  {event.type:<21}  "
+        f"{one_line(event.actor):<16}  "
     )
     return left + quiet(shortened(_what(event), max(width - len(left), 20)))
 

@@ -44,6 +44,11 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}Z"
 
 
+def second(at: datetime) -> str:
+    """A time people read, where there is little room: UTC, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns under a head, two spaces apart; cells are data and come out escaped."""
     from rich.cells import cell_len

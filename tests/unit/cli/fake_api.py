@@ -104,7 +104,7 @@ def fake_api(data_dir: Path, prepare: Callable[[FakeApi], None]) -> Iterator[Fak
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     api.url = f"http://127.0.0.1:{server.server_port}"
     prepare(api)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import click
 import pytest
 
-from aigestion.cli.text import json_line, lines, moment, one_line, shortened, table
+from aigestion.cli.text import json_line, lines, moment, one_line, second, shortened, table
 
 NASTY = "a\x1b[31mred\x07\x9b2J\x7f\u202eevil\u2028end\x00"
 
@@ -58,3 +58,4 @@ def test_a_moment_is_utc_to_the_millisecond() -> None:
     at = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=timezone(timedelta(hours=2)))
 
     assert moment(at) == "2026-01-02 01:04:05.678Z"
+    assert second(at) == "2026-01-02 01:04:05Z"
