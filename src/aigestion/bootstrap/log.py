@@ -41,7 +41,8 @@ async def opened_log(
     async with asyncpg.create_pool(
         url, min_size=1, max_size=connections_max, command_timeout=COMMAND_TIMEOUT_SECONDS
     ) as pool:
-        await _refuse_lost_key(pool, master_key)
+        if await pool.fetchval(_ANY_KEY):
+            _refuse_lost_key(master_key)
         store = PostgresEventStore(pool, url)
         blobs = PostgresBlobStore(pool)
         vault = Vault(PostgresKeyTable(pool), FileMasterKey(master_key))
@@ -63,9 +64,9 @@ async def opened_log(
                 await store.close()
 
 
-async def _refuse_lost_key(pool: "asyncpg.Pool[Any]", master_key: Path) -> None:
+def _refuse_lost_key(master_key: Path) -> None:
     """A fresh master key beside old data keys would open nothing, and hide that the old one is lost."""
-    if not master_key.exists() and await pool.fetchval(_ANY_KEY):
+    if not master_key.exists():
         raise Misconfigured(
             f"The master key {master_key} is missing, and the log holds what it sealed: put it back."
         )
