@@ -13,6 +13,7 @@ import psutil
 import uvloop
 from tests.support.engines import postgres_server
 
+from bench.hardware import hardware
 from bench.http.load import Measured, measure, post
 from bench.http.visible import measure_visible
 
@@ -72,17 +73,6 @@ def server(database_url: str, *, profile: bool) -> Iterator[tuple[dict[str, Any]
 def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def hardware() -> str:
-    with open("/proc/cpuinfo") as lines:
-        model = next(
-            (line.partition(":")[2].strip() for line in lines if "model name" in line), "?"
-        )
-    return (
-        f"{model}, {psutil.cpu_count()} cores shared by client, server and PostgreSQL, "
-        f"load {psutil.getloadavg()[0]:.1f} before the run"
-    )
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class _Connection(asyncio.Protocol):
         self._until = until
         self._latencies = latencies
         self._received = b""
+        self._length = 0
         self._sent = 0.0
         self._transport: asyncio.WriteTransport
 
@@ -42,17 +43,17 @@ class _Connection(asyncio.Protocol):
         self._send()
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        if not end or len(body) < _length(head):
+        received = self._received + data if self._received else data
+        if len(received) != self._length and not _complete(received):
+            self._received = received
             return
         now = time.perf_counter()
         self._latencies.append(now - self._sent)
-        if not head.startswith(b"HTTP/1.1 202"):
-            self.closed.set_exception(RuntimeError(self._received.decode()))
+        self._received, self._length = b"", len(received)  # most answers are as long as the last
+        if not received.startswith(b"HTTP/1.1 202"):
+            self.closed.set_exception(RuntimeError(received.decode()))
             self._transport.close()
         elif now < self._until:
-            self._received = b""
             self._send()
         else:
             self._transport.close()
@@ -91,8 +92,9 @@ def post(path: str, key: str, body: bytes) -> bytes:
     ).encode() + body
 
 
-def _length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
+def _complete(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n") if end else ():
         if line.startswith(b"content-length:"):
-            return int(line.partition(b":")[2])
-    return 0
+            return len(body) == int(line.partition(b":")[2])
+    return False

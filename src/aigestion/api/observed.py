@@ -1,12 +1,11 @@
 """The outermost layer: every answer gets a request id and safe headers, and is counted."""
 
+import secrets
 import time
 from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
-
-from aigestion.kernel.ids import new_id
 
 UNMATCHED = "(none)"
 STREAM = "text/event-stream"
@@ -59,7 +58,7 @@ def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        request_id = new_id().hex
+        request_id = secrets.token_hex(16)
         scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
         status, streams = 0, False
 
