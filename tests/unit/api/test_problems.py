@@ -1,7 +1,7 @@
 """Whatever goes wrong is a problem (RFC 9457) with a stable code, and nothing leaks."""
 
 import logging
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -10,6 +10,8 @@ from aigestion.kernel.errors import Category, Corrupt, Refused, TooMuchContentio
 from tests.support.api_fakes import World
 from tests.unit.api.conftest import Client, fields
 
+NOWHERE = UUID("0199aa10-0000-7000-8000-00000000dead")
+"""An id nobody has."""
 SECRET = "postgresql://user:hunter2@db/log"
 
 
@@ -26,10 +28,10 @@ def test_every_category_has_a_status() -> None:
         ("GET", "/schema/ui/nowhere.js", 404, "not-found"),
         ("GET", "/schema/ui/..%2f__init__.py", 404, "not-found"),
         ("GET", "/v1/conversations/not-an-id", 404, "not-found"),
-        ("GET", f"/v1/conversations/{uuid4()}", 404, "not-found"),
-        ("GET", f"/v1/conversations/{uuid4()}/stream", 404, "not-found"),
-        ("GET", f"/v1/documents/{uuid4()}", 404, "not-found"),
-        ("DELETE", f"/v1/documents/{uuid4()}", 404, "not-found"),
+        ("GET", f"/v1/conversations/{NOWHERE}", 404, "not-found"),
+        ("GET", f"/v1/conversations/{NOWHERE}/stream", 404, "not-found"),
+        ("GET", f"/v1/documents/{NOWHERE}", 404, "not-found"),
+        ("DELETE", f"/v1/documents/{NOWHERE}", 404, "not-found"),
         ("PUT", "/v1/conversations", 405, "method-not-allowed"),
         ("DELETE", "/health/live", 405, "method-not-allowed"),
         ("BREW", "/health/live", 405, "method-not-allowed"),
@@ -158,7 +160,7 @@ async def test_another_tenants_ids_are_answered_like_unknown_ones(
 ) -> None:
     stranger = {"Authorization": f"Bearer {world.directory.issue('other').key}"}
     chat = {"type": "user.chat", "payload": {"text": "hello"}}
-    unknown = str(uuid4())
+    unknown = str(NOWHERE)
 
     for method, path in (
         ("GET", "/v1/conversations/{}"),
