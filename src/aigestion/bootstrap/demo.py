@@ -16,8 +16,8 @@ from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
 
 TENANT = "demo"
-_PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/guides/*.md", "docs/adr/*.md")
-"""What people ask about. Reference pages are tables: to be looked up, not quoted."""
+_PAGES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/guides/*.md", "docs/adr/*.md")
+"""What people ask about. The README shows answers, and would be quoted for them; references are tables."""
 _PACKAGED = Path(__file__).parents[1] / "documentation"
 _REPOSITORY = Path(__file__).parents[3]
 

@@ -8,7 +8,16 @@ from typing import Any, Literal
 import structlog
 from structlog.types import Processor
 
-_NOISY = ("nats", "faststream", "granian", "_granian", "httpx2", "clickhouse_connect", "aiohttp")
+_NOISY = (
+    "asyncpg.pool",
+    "nats",
+    "faststream",
+    "granian",
+    "_granian",
+    "httpx2",
+    "clickhouse_connect",
+    "aiohttp",
+)
 
 
 def configure_logging(
@@ -39,7 +48,7 @@ def configure_logging(
     root.handlers = [handler]
     root.setLevel(level.upper())
     for name in _NOISY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _one_line(
