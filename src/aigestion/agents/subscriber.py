@@ -14,6 +14,7 @@ from nats.js.api import AckPolicy as ServerAckPolicy
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from aigestion.agents.reactions import REACTIONS_IN_PARALLEL_MAX, Reactions
+from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.messaging.subjects import STREAM, heard_by_agents
 
 DURABLE = "agents"
@@ -45,6 +46,7 @@ class AgentSubscriber:
     async def run(self) -> None:
         """Hear until cancelled, through every outage of the broker."""
         while True:
+            heed_cancellation()
             broker = self._subscribed_broker()
             try:
                 await self._hear(broker)
@@ -62,6 +64,7 @@ class AgentSubscriber:
         await stream.add_consumer(STREAM, config=_consumer())
         await broker.start()
         while True:
+            heed_cancellation()
             await asyncio.sleep(WATCH_SECONDS)
             # Gone, if somebody wiped the broker: raises, and all is built anew.
             await stream.consumer_info(STREAM, DURABLE)
@@ -120,6 +123,7 @@ def _consumer() -> ConsumerConfig:
 
 async def _until_stream_exists(stream: JetStreamContext) -> None:
     while True:
+        heed_cancellation()
         try:
             await stream.stream_info(STREAM)
             return
@@ -138,6 +142,7 @@ async def _beating(message: NatsMessage) -> AsyncIterator[None]:
 
     async def beat() -> None:
         while True:
+            heed_cancellation()
             await asyncio.sleep(BEAT_SECONDS)
             with suppress(*_BROKER_TROUBLE):
                 await message.in_progress()

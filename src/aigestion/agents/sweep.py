@@ -9,6 +9,7 @@ from typing import Protocol
 from aigestion.agents.reactions import Reactions
 from aigestion.agents.turns import TURN_EVENTS
 from aigestion.eventstore.reader import LogReader
+from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.clock import Clock, utc_now
 from aigestion.kernel.errors import AIGestionError
 from aigestion.kernel.query import matching
@@ -55,6 +56,7 @@ class Sweep:
         # Whatever was left open before this start is nobody's, or is locked.
         idle_seconds, pause_seconds = 0.0, FIRST_SWEEP_RETRY_SECONDS
         while True:
+            heed_cancellation()
             if await self._swept(idle_seconds):
                 idle_seconds, pause_seconds = RUN_IDLE_SECONDS, SWEEP_SECONDS
             await asyncio.sleep(pause_seconds)

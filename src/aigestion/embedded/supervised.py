@@ -14,6 +14,7 @@ import msgspec
 from aigestion.embedded import log_file
 from aigestion.embedded.pid_file import StopSignals, end_leftover
 from aigestion.embedded.process import Command, failed, spawn
+from aigestion.kernel.cancellation import heed_cancellation
 
 READY_POLL_SECONDS = 0.01
 READY_NOTICE_SECONDS = 5.0
@@ -154,6 +155,7 @@ class Supervised:
         engine, pause = self._command.engine, RESTART_PAUSE_SECONDS_MIN
         now = asyncio.get_running_loop().time
         while True:
+            heed_cancellation()
             since = now()
             await self._until_ended()
             if now() - since > STEADY_SECONDS:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
+from aigestion.kernel.cancellation import heed_cancellation
+
 STANDBY_POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 2.0
 HEARTBEAT_TIMEOUT_SECONDS = 5.0
@@ -81,6 +83,7 @@ class PostgresLeadership:
         connection: asyncpg.Connection | None = None
         try:
             while True:
+                heed_cancellation()
                 try:
                     connection = connection or await self._connect()
                     if await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):

@@ -14,8 +14,8 @@ from nats.aio.subscription import Subscription
 from nats.js import api
 from nats.js import errors as js_errors
 
+from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.ids import new_id
-from aigestion.messaging.cancellation import heed_cancellation
 from aigestion.messaging.port import Message
 from aigestion.messaging.subjects import STREAM
 

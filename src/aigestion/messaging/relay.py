@@ -7,6 +7,7 @@ from typing import Any
 
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
+from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.clock import Clock, utc_now
 from aigestion.kernel.errors import (
     AIGestionError,
@@ -16,7 +17,6 @@ from aigestion.kernel.errors import (
     SequenceMismatch,
     UnknownEvent,
 )
-from aigestion.messaging.cancellation import heed_cancellation
 from aigestion.messaging.cloudevents import to_message
 from aigestion.messaging.epoch import last_in_common
 from aigestion.messaging.log_order import event_at, next_events

@@ -14,8 +14,8 @@ import msgspec
 from aigestion.events.catalog import Catalog
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
+from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.errors import AIGestionError, LogEpochMismatch
-from aigestion.messaging.cancellation import heed_cancellation
 from aigestion.messaging.cloudevents import from_message
 from aigestion.messaging.epoch import last_in_common
 from aigestion.messaging.log_order import next_events

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 
 from aigestion.eventstore.reader import LogReader
+from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.errors import LogEpochMismatch, NotFound, Refused
 from aigestion.messaging.port import Leadership
 from aigestion.messaging.subscription import Subscription
@@ -52,6 +53,7 @@ class ReadModel:
         Only one process may do this at a time: the others `follow`.
         """
         while True:
+            heed_cancellation()
             try:
                 self._switched.clear()
                 view = await self._serving()
@@ -69,6 +71,7 @@ class ReadModel:
     async def follow(self) -> None:
         """Know how far the serving view is while another process keeps it up to date, for ever."""
         while True:
+            heed_cancellation()
             with suppress(Exception):
                 if (view := await self._serving()) is not None:
                     self._progress.advance(view, await self._store.checkpoint(view) or 0)
@@ -151,6 +154,7 @@ class ReadModel:
 async def keep_read_models(models: Sequence[ReadModel], leadership: Leadership) -> None:
     """Keep read models up to date as long as this process leads; follow them while it does not."""
     while True:
+        heed_cancellation()
         following = _started([model.follow() for model in models])
         try:
             async with leadership.held() as tenure:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aigestion.events.recorded import Recorded
+from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.errors import Corrupt, ProjectionFailed
 from aigestion.messaging.subscription import READ_EVENTS_MAX, Subscription
 from aigestion.projections.progress import Progress
@@ -51,6 +52,7 @@ class Runner:
     async def run(self) -> None:
         """Follow the log, for ever; returns if the view is gone. An error is tried again for ever."""
         while True:
+            heed_cancellation()
             try:
                 checkpoint = await self._store.checkpoint(self._view)
                 if checkpoint is None:
@@ -66,6 +68,7 @@ class Runner:
     async def _follow(self, position: int) -> None:
         self._announce(position)
         while True:
+            heed_cancellation()
             events = await self._next(position)
             position = await self._apply(events, position)
             self._backoff = BACKOFF_MIN_SECONDS
