@@ -18,6 +18,7 @@ from tests.support.api_fakes import World
 
 from aigestion.api.app import create_app
 from aigestion.api.server import serving
+from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.commands.conversation.start_conversation import StartConversation
 from aigestion.eventstore.migrate import migrate
 from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
@@ -68,6 +69,7 @@ async def main(owner_url: str) -> None:
     draining = world.doors.draining
     async with serving(app, host="127.0.0.1", port=0, draining=draining) as port:
         doors = {"port": port, "key": world.demo.key, "conversations": [*map(str, conversations)]}
+        settle_garbage()  # as `aigestion up` does
         print(json.dumps(doors), flush=True)
         with profiled():
             await stop.wait()

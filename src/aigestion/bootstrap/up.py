@@ -1,7 +1,6 @@
 """`aigestion up`: every role in one process and one event loop, on embedded engines."""
 
 import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -23,6 +22,7 @@ from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT, set_up_demo
 from aigestion.bootstrap.engines import Engines, embedded_engines
+from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.log import Log, opened_log
 from aigestion.bootstrap.read_side import ReadSide, embedded_read_side
 from aigestion.bootstrap.tasks import Background
@@ -41,7 +41,6 @@ from aigestion.observability.metrics import KnownHead, SystemCollector
 from aigestion.projections.read_model import keep_read_models
 from aigestion.settings import Settings
 
-GARBAGE_THRESHOLDS = (20_000, 20, 50)
 DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
 
@@ -104,7 +103,7 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         )
         opened = _doors(data_dir, engines, f"http://{http.host}:{port}", operator_key)
         stack.enter_context(_announced(data_dir, opened))
-        _settle_garbage()
+        settle_garbage()
         ready(opened)
         await _either(stop, background.failed)
     if background.failed.is_set():
@@ -115,13 +114,6 @@ def _metrics(system: SystemCollector) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(system)
     return registry
-
-
-def _settle_garbage() -> None:
-    """What the start has made stays: the collector need not walk it again (8 % more requests)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @contextmanager
