@@ -32,7 +32,7 @@ reference: $(STAMP)
 
 lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --extra embedded --extra eventsourcing --group dev pyproject.toml -o requirements.lock
+		--no-header --extra elasticsearch --extra embedded --extra eventsourcing --group dev pyproject.toml -o requirements.lock
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.append

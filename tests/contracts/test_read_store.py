@@ -286,6 +286,31 @@ async def test_reading_rows_may_be_given_up(store: ReadStore) -> None:
     assert len(await rows_of(store)) == 600
 
 
+async def test_an_event_that_was_set_aside_is_added_later(store: ReadStore) -> None:
+    await store.prepare(VIEW)
+    await store.apply(VIEW, [passage("a", n=1), passage("b", n=1), passage("c", n=3)], 9)
+
+    for _ in range(2):
+        await store.amend(VIEW, [DeleteWhere("passages", "n", 1), passage("d", n=4)], 5)
+
+    assert await store.checkpoint(VIEW) == 9
+    assert await rows_of(store) == expected(passage("c", n=3), passage("d", n=4))
+
+
+async def test_nothing_is_added_to_a_view_that_is_gone(store: ReadStore) -> None:
+    with pytest.raises(CheckpointMoved):
+        await store.amend(VIEW, [passage("a")], 1)
+
+
+async def test_rows_of_a_view_that_does_not_serve_are_there_too(store: ReadStore) -> None:
+    await store.prepare(VIEW)
+
+    await store.apply(VIEW, [passage("a")], 1, visible=False)
+    await store.apply(VIEW, [passage("b")], 2, visible=True)
+
+    assert await rows_of(store) == expected(passage("a"), passage("b"))
+
+
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 NUMBERS = st.sampled_from([None, 1, 2])
 CHANGES: st.SearchStrategy[Change] = st.one_of(

@@ -10,11 +10,16 @@ from aigestion.events.recorded import Recorded
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
+from aigestion.queries.conversations import ConversationQueries
+from aigestion.queries.search import SearchQueries
+from aigestion.queries.search_in_postgres import PostgresTextSearch
 from aigestion.readstores.port import View
 from aigestion.readstores.postgres.store import PostgresReadStore
 from tests.support.log import migrated
 
-IN_POSTGRES = tuple(projection for projection in PROJECTIONS if projection.store == "postgres")
+IN_POSTGRES = tuple(
+    projection for projection in PROJECTIONS if projection.store in ("lists", "search")
+)
 
 
 @asynccontextmanager
@@ -43,6 +48,10 @@ class Views:
             position = events[-1].position if events else 0
             await self.store.apply(view, changes, position)
             self.progress.advance(view, position)
+
+    def search(self) -> SearchQueries:
+        conversations = ConversationQueries(self.pool, self.progress)
+        return SearchQueries(PostgresTextSearch(self.pool), conversations, self.progress)
 
     def view(self, projection: Projection) -> View:
         return View(projection.name, projection.version, self.generation)

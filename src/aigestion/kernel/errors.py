@@ -120,6 +120,12 @@ class ViewBehind(AIGestionError):
     category = Category.UNAVAILABLE
 
 
+class ChangeRejected(AIGestionError):
+    """A read store will never take a change: it is too large, or not of its field's type."""
+
+    code = "change-rejected"
+
+
 class CheckpointMoved(AIGestionError):
     """A view is not where its writer left it; read its checkpoint again (law 4)."""
 

@@ -43,7 +43,7 @@ def _text_chars(event: Event) -> int:
 activity = Projection(
     name="activity",
     version=1,
-    store="clickhouse",
+    store="analytics",
     collections=("activity",),
     reads=None,
     project=project,

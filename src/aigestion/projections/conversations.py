@@ -117,8 +117,8 @@ def _envelope(recorded: Recorded[Any], event: _Said | _Answered) -> dict[str, An
 
 conversations = Projection(
     name="conversations",
-    version=1,
-    store="postgres",
+    version=2,
+    store="lists",
     collections=("conversations", "messages"),
     reads=(
         ConversationStarted,

@@ -49,7 +49,7 @@ def _put(recorded: Recorded[Any], collection: str, key: str, fields: dict[str, A
 directory = Projection(
     name="directory",
     version=1,
-    store="postgres",
+    store="lists",
     collections=("tenants", "keys", "agents"),
     reads=(TenantCreated, KeyIssued, KeyRevoked, AgentRegistered),
     project=project,

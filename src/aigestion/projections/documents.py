@@ -61,8 +61,8 @@ def _key(recorded: Recorded[Any], event: DocumentAdded | DocumentRemoved) -> str
 
 documents = Projection(
     name="documents",
-    version=1,
-    store="postgres",
+    version=2,
+    store="lists",
     collections=("documents", "passages"),
     reads=(DocumentAdded, DocumentRemoved),
     project=project,

@@ -10,6 +10,8 @@ from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, Row, Vie
 class MemoryReadStore:
     """A `ReadStore` in dicts: for tests, and for whoever wants to see a projection at work."""
 
+    gather_seconds = 0.0
+
     def __init__(self) -> None:
         self._views: dict[View, dict[tuple[str, str], dict[str, Any]]] = {}
         self._checkpoints: dict[View, int] = {}
@@ -23,14 +25,20 @@ class MemoryReadStore:
         """As the port says."""
         return self._checkpoints.get(view)
 
-    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
+    async def apply(
+        self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+    ) -> None:
+        """As the port says; `CheckpointMoved` if there is no such view."""
+        if position > self._checkpoints.get(view, 0):
+            await self.amend(view, changes, position)
+            self._checkpoints[view] = position
+
+    async def amend(self, view: View, changes: Sequence[Change], position: int) -> None:
         """As the port says; `CheckpointMoved` if there is no such view."""
         if view not in self._views:
             raise CheckpointMoved(f"The view {view.name} is gone.", view=view.name)
-        if position > self._checkpoints[view]:
-            for change in changes:
-                self._change(self._views[view], change)
-            self._checkpoints[view] = position
+        for change in changes:
+            self._change(self._views[view], change)
 
     async def rows(self, view: View) -> AsyncIterator[Row]:
         """As the port says."""

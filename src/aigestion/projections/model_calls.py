@@ -79,7 +79,7 @@ def _count(value: Any) -> int | None:
 model_calls = Projection(
     name="model_calls",
     version=1,
-    store="clickhouse",
+    store="analytics",
     collections=("model_calls",),
     reads=(ModelCompleted, ModelFailed),
     project=project,

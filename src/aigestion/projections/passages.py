@@ -51,7 +51,7 @@ def _document_key(recorded: Recorded[Any], event: DocumentAdded | DocumentRemove
 passages = Projection(
     name="passages",
     version=1,
-    store="qdrant",
+    store="vectors",
     collections=("passages",),
     reads=(DocumentAdded, DocumentRemoved),
     project=project,

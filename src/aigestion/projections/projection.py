@@ -8,7 +8,8 @@ from aigestion.events.event import Event
 from aigestion.events.recorded import Recorded
 from aigestion.readstores.port import Change
 
-StoreName = Literal["postgres", "clickhouse", "qdrant"]
+StoreRole = Literal["lists", "search", "analytics", "vectors"]
+"""What a read model needs of its store; settings say which engine plays the part."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Projection:
 
     name: str
     version: int
-    store: StoreName
+    store: StoreRole
     collections: tuple[str, ...]
     reads: tuple[type[Event], ...] | None
     """The event types it reads; None for all. Others only move its checkpoint."""

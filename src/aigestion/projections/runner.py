@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aigestion.events.recorded import Recorded
@@ -10,15 +10,13 @@ from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.errors import Corrupt, ProjectionFailed
 from aigestion.messaging.subscription import READ_EVENTS_MAX, Subscription
 from aigestion.projections.progress import Progress
-from aigestion.projections.projection import Projection, StoreName
+from aigestion.projections.projection import Projection
 from aigestion.readstores.port import Change, ReadStore, View
 
 CHANGES_MAX = 5_000
 """A batch ends with the event that reaches this many changes."""
 CHECKPOINT_SECONDS = 1.0
 """How long the stored checkpoint may be behind while nothing changes in the view."""
-GATHER_SECONDS: Mapping[StoreName, float] = {"postgres": 0.0, "clickhouse": 0.2, "qdrant": 0.05}
-"""How long to wait for company before a batch is written: ClickHouse suffers from small inserts."""
 BACKOFF_MIN_SECONDS = 0.1
 BACKOFF_MAX_SECONDS = 5.0
 
@@ -75,7 +73,7 @@ class Runner:
 
     async def _next(self, position: int) -> list[Recorded[Any]]:
         events = await self._subscription.read(position)
-        gather = GATHER_SECONDS[self._projection.store]
+        gather = self._store.gather_seconds
         if gather and 0 < len(events) < READ_EVENTS_MAX:
             await asyncio.sleep(gather)
             events = await self._subscription.read(position)

@@ -60,7 +60,7 @@ def _origin(
 runs = Projection(
     name="runs",
     version=1,
-    store="postgres",
+    store="lists",
     collections=("runs",),
     reads=(
         UserChat,

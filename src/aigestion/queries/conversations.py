@@ -1,5 +1,6 @@
 """The read model `conversations`, asked: list, transcript, the last turns."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -122,6 +123,13 @@ class ConversationQueries:
         checked_limit(limit)
         view, position = await self._progress.at_least("conversations", min_position)
         return Answer(position, await self._last(view, tenant, conversation_id, before, limit))
+
+    async def titles(self, tenant: str, conversation_ids: Iterable[UUID]) -> dict[UUID, str]:
+        """The titles of those conversations that have one."""
+        view, _ = await self._progress.at_least("conversations")
+        ids = [str(conversation_id) for conversation_id in conversation_ids]
+        rows = await fetch(self._pool, "conversation_titles", view, tenant, ids)
+        return {UUID(row["conversation_id"]): row["title"] for row in rows}
 
     async def _last(
         self, view: View, tenant: str, conversation_id: UUID, before: int, limit: int

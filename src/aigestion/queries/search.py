@@ -1,23 +1,19 @@
 """Full text over messages and documents, in English and Spanish at once."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from aigestion.projections.progress import Progress
-from aigestion.queries.answer import Answer, Cursors, Page, checked_limit, invalid, is_text
-from aigestion.queries.highlight import highlight
+from aigestion.queries.answer import Answer, Page, checked_limit, invalid, is_text
+from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.passage_hit import PassageHit
-from aigestion.queries.statements import fetch
 from aigestion.readstores.port import View
 
 QUERY_CHARS_MAX = 1_000
-WORDS_MAX = 32
-COMMON_PASSAGES_MIN = 1_000
-"""A word that more passages than this have, and more than half of them, is too common to look up."""
 
 HitKind = Literal["message", "document"]
 
@@ -43,11 +39,44 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What is looked for, and where."""
+
+    tenant: str
+    q: str
+    """As in a web search: words, "a phrase", or, -without."""
+    kind: HitKind | None
+    conversation_id: UUID | None
+
+    def wants(self, kind: HitKind) -> bool:
+        """Whether hits of this kind are asked for; in a conversation there are messages only."""
+        if kind == "document" and self.conversation_id is not None:
+            return False
+        return self.kind in (None, kind)
+
+
+class TextSearch(Protocol):
+    """A store in which the read model `search` is looked through: every adapter finds the same."""
+
+    async def page(
+        self, view: View, question: Question, *, limit: int, cursor: str | None
+    ) -> Page[Hit]:
+        """The best hits first, messages without a title. `InvalidInput` for a cursor that is not ours."""
+        ...
+
+    async def passages(self, view: View, tenant: str, text: str, *, limit: int) -> list[PassageHit]:
+        """Passages that share words with any text, rare words counting more."""
+        ...
+
+
 class SearchQueries:
     """Search within one tenant."""
 
-    def __init__(self, pool: asyncpg.Pool, progress: Progress) -> None:
-        self._pool = pool
+    def __init__(
+        self, store: TextSearch, conversations: ConversationQueries, progress: Progress
+    ) -> None:
+        self._store = store
+        self._conversations = conversations
         self._progress = progress
 
     async def search(
@@ -68,61 +97,33 @@ class SearchQueries:
         """
         _check_words(q)
         checked_limit(limit)
-        cursors = Cursors(_After, ("search", tenant, q, kind, conversation_id))
-        key = cursors.decode(cursor)
-        after = (key.score, key.id) if key else (None, None)
-        found: list[Hit] = []
-        positions: list[int] = []
-        if kind != "document":
-            view, position = await self._progress.at_least("conversations", min_position)
-            conversation = None if conversation_id is None else str(conversation_id)
-            found += await self._hits(
-                "search_messages", view, tenant, q, conversation, *after, limit + 1
-            )
-            positions.append(position)
-        if kind != "message" and conversation_id is None:
-            view, position = await self._progress.at_least("documents", min_position)
-            found += await self._hits("search_passages", view, tenant, q, *after, limit + 1)
-            positions.append(position)
-        found.sort(key=lambda hit: (hit.score, hit.id), reverse=True)
-        page = cursors.page(found, limit, lambda last: _After(last.score, last.id))
-        return Answer(min(positions), page)
+        question = Question(tenant, q, kind, conversation_id)
+        view, position = await self._progress.at_least("search", min_position)
+        page = await self._store.page(view, question, limit=limit, cursor=cursor)
+        return Answer(position, Page(await self._titled(tenant, page.items), page.next_cursor))
 
-    async def _hits(self, statement: str, view: View, *arguments: Any) -> list[Hit]:
-        rows = await fetch(self._pool, statement, view, *arguments)
-        return [_hit(row) for row in rows]
+    async def _titled(self, tenant: str, hits: Sequence[Hit]) -> list[Hit]:
+        """Messages with the titles of their conversations."""
+        ids = {hit.conversation_id for hit in hits if hit.conversation_id is not None}
+        titles = await self._conversations.titles(tenant, ids) if ids else {}
+        return [
+            hit
+            if hit.conversation_id is None
+            else msgspec.structs.replace(hit, title=titles.get(hit.conversation_id))
+            for hit in hits
+        ]
 
     async def passages(
         self, tenant: str, q: str, limit: int, *, min_position: int = 0
     ) -> Answer[list[PassageHit]]:
         """The passages that share words with `q`, rare words counting more; for agents.
 
-        Takes any text, a whole question for example; its longest `WORDS_MAX` words are looked for.
+        Takes any text, a whole question for example.
         """
         checked_limit(limit)
-        view, position = await self._progress.at_least("documents", min_position)
+        view, position = await self._progress.at_least("search", min_position)
         text = q.replace("\0", " ")
-        rows = await fetch(
-            self._pool,
-            "passages_by_words",
-            view,
-            tenant,
-            text,
-            limit,
-            WORDS_MAX,
-            COMMON_PASSAGES_MIN,
-        )
-        return Answer(position, [msgspec.convert(dict(row), PassageHit) for row in rows])
-
-
-class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    score: float
-    id: Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00]*$")]
-
-
-def _hit(row: asyncpg.Record) -> Hit:
-    text, *marked = row["marked"]
-    return msgspec.convert({**row, "highlight": highlight(text, marked)}, Hit)
+        return Answer(position, await self._store.passages(view, tenant, text, limit=limit))
 
 
 def _check_words(q: str) -> None:

@@ -65,6 +65,11 @@ class Row(msgspec.Struct, frozen=True):
 class ReadStore(Protocol):
     """Holds views; knows nothing of events."""
 
+    @property
+    def gather_seconds(self) -> float:
+        """How long changes had better wait for company before they are applied."""
+        ...
+
     async def prepare(self, view: View) -> None:
         """Make the view's tables if they are not there. Idempotent."""
         ...
@@ -73,8 +78,22 @@ class ReadStore(Protocol):
         """The position the view reflects; None if there is no such view."""
         ...
 
-    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
-        """Apply in order, and move the checkpoint to `position`; again is the same as once."""
+    async def apply(
+        self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+    ) -> None:
+        """Apply in order, and move the checkpoint to `position`; again is the same as once.
+
+        `visible`: queries see it when this returns. Without, they do after the next call with it: for
+        views that do not serve yet. Raises `ChangeRejected` for what the store will never take: none
+        of it counts then, and the checkpoint stays.
+        """
+        ...
+
+    async def amend(self, view: View, changes: Sequence[Change], position: int) -> None:
+        """Apply changes of the event at `position`, which the checkpoint has passed and leaves behind.
+
+        For events that were set aside: nothing later has touched their rows. Again is the same as once.
+        """
         ...
 
     def rows(self, view: View) -> AsyncIterator[Row]:

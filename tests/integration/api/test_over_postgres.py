@@ -18,7 +18,6 @@ from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore,
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
-from aigestion.queries.search import SearchQueries
 from tests.support.api import Client, asking
 from tests.support.api_fakes import World
 from tests.support.cut_proxy import CutProxy, cut_proxy
@@ -40,7 +39,7 @@ class Installation:
             world.doors,
             conversations=ConversationQueries(views.pool, progress),
             documents=DocumentQueries(views.pool, progress),
-            search=SearchQueries(views.pool, progress),
+            search=views.search(),
             directory=DirectoryQueries(views.pool, progress),
         )
         self.app = create_app(doors)

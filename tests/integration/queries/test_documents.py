@@ -5,7 +5,6 @@ import pytest
 from aigestion.events.knowledge import DocumentRemoved
 from aigestion.kernel.errors import InvalidInput, NotFound
 from aigestion.queries.documents import DocumentQueries
-from aigestion.queries.search import SearchQueries
 from tests.support.history import History, document, id_of
 from tests.support.postgres_views import Views
 
@@ -47,7 +46,7 @@ async def test_a_new_text_takes_the_place_of_the_old_one(
     history.happened(document("harbour", chapters("pier", "lighthouse")))
     history.happened(document("harbour", chapters("ferry")))
     await views.show(history.events)
-    search = SearchQueries(views.pool, views.progress)
+    search = views.search()
 
     [summary] = (await queries.page("demo", limit=9)).data.items
     shown = (await queries.document("demo", id_of("harbour"))).data
@@ -65,7 +64,7 @@ async def test_a_removed_document_is_gone_from_every_answer(
     history.happened(document("harbour", chapters("lighthouse")))
     history.happened(DocumentRemoved(document_id=id_of("harbour")))
     await views.show(history.events)
-    search = SearchQueries(views.pool, views.progress)
+    search = views.search()
 
     with pytest.raises(NotFound):
         await queries.document("demo", id_of("harbour"))

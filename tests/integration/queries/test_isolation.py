@@ -12,7 +12,6 @@ from aigestion.kernel.errors import NotFound
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
-from aigestion.queries.search import SearchQueries
 from tests.support.history import History, chat, document, id_of, started
 from tests.support.postgres_views import Views
 
@@ -39,7 +38,7 @@ async def answers(views: Views) -> bytes:
     """Everything `demo` can ask, as JSON."""
     conversations = ConversationQueries(views.pool, views.progress)
     documents = DocumentQueries(views.pool, views.progress)
-    search = SearchQueries(views.pool, views.progress)
+    search = views.search()
     directory = DirectoryQueries(views.pool, views.progress)
     harbour = id_of("harbour")
     missing: list[str] = []

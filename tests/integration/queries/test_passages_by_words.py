@@ -2,7 +2,7 @@
 
 import pytest
 
-from aigestion.queries import search
+from aigestion.queries import search_in_postgres as search
 from aigestion.queries.search import SearchQueries
 from tests.support.history import History, document
 from tests.support.postgres_views import Views
@@ -22,7 +22,7 @@ async def queries(views: Views) -> SearchQueries:
     for title, text in DOCUMENTS.items():
         history.happened(document(title, text))
     await views.show(history.events)
-    return SearchQueries(views.pool, views.progress)
+    return views.search()
 
 
 async def titles(queries: SearchQueries, q: str, limit: int = 10) -> list[str]:
@@ -60,7 +60,7 @@ async def test_a_rare_word_counts_more_than_a_common_one(views: Views) -> None:
         history.happened(document(f"common {n}", "ferry ferry ferry harbour"))
     history.happened(document("rare", "There is a lighthouse far away."))
     await views.show(history.events)
-    queries = SearchQueries(views.pool, views.progress)
+    queries = views.search()
 
     assert (await titles(queries, "ferry lighthouse"))[0] == "rare"
 
@@ -75,7 +75,7 @@ async def test_a_word_that_most_passages_have_is_not_looked_up_but_still_counts(
     history.happened(document("both", "a lighthouse, a ferry"))
     history.happened(document("one", "a lighthouse, a boat"))
     await views.show(history.events)
-    queries = SearchQueries(views.pool, views.progress)
+    queries = views.search()
 
     assert await titles(queries, "ferry lighthouse") == ["both", "one"]
     assert len(await titles(queries, "ferry")) == 10

@@ -15,7 +15,7 @@ SPANISH = "Una posición es densa cuando el registro no tiene huecos."
 
 @pytest.fixture
 def queries(views: Views) -> SearchQueries:
-    return SearchQueries(views.pool, views.progress)
+    return views.search()
 
 
 async def said(views: Views, *texts: str) -> History:

@@ -28,7 +28,9 @@ class SlowStore(MemoryReadStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
+    async def apply(
+        self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+    ) -> None:
         if view.generation > 1:
             await self.gate.wait()
             await asyncio.sleep(0.01)

@@ -40,7 +40,9 @@ class CrashingStore(MemoryReadStore):
         self.crashes = crashes
         self.applied: list[int] = []
 
-    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
+    async def apply(
+        self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+    ) -> None:
         if changes and self.crashes:
             self.crashes -= 1
             for change in changes:
@@ -183,12 +185,10 @@ async def test_a_large_batch_is_written_in_parts(monkeypatch: pytest.MonkeyPatch
     assert store.applied == [5, 10, 12]
 
 
-async def test_company_is_waited_for_where_small_writes_hurt(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(limits.GATHER_SECONDS, "clickhouse", 0.1)  # type: ignore[arg-type]
+async def test_company_is_waited_for_where_small_writes_hurt() -> None:
     store = CrashingStore(crashes=0)
-    rig = Rig(store=store, projection=replace(SHELF, store="clickhouse"))
+    store.gather_seconds = 0.1
+    rig = Rig(store=store)
     await rig.broker.create(1)
     await _serving_from_nothing(rig)
 

@@ -15,9 +15,8 @@ page AS (
     ORDER BY score DESC, key DESC
     LIMIT $6
 )
-SELECT 'message' AS kind, m.key AS id, m.conversation_id, c.title, m.position, m.occurred_at, page.score,
+SELECT 'message' AS kind, m.key AS id, m.conversation_id, NULL AS title, m.position, m.occurred_at, page.score,
        {view}.marked(m.text, asked.words) AS marked
 FROM asked, page
 JOIN {view}.messages AS m USING (key)
-LEFT JOIN {view}.conversations AS c ON c.key = m.tenant || '/' || m.conversation_id
 ORDER BY page.score DESC, page.key DESC

@@ -15,7 +15,7 @@ page AS (
     LIMIT $5
 )
 SELECT 'document' AS kind, page.id, p.document_id, p.n AS passage, p.title, p.position,
-       p.added_at AS occurred_at, page.score, {view}.marked(p.text, asked.words) AS marked
+       p.occurred_at, page.score, {view}.marked(p.text, asked.words) AS marked
 FROM asked, page
 JOIN {view}.passages AS p USING (key)
 ORDER BY page.score DESC, page.id COLLATE "C" DESC

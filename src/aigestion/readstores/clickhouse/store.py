@@ -65,6 +65,9 @@ class ClickHouseReadStore:
         finally:
             await engine.close()
 
+    gather_seconds = 0.2
+    """ClickHouse suffers from small inserts."""
+
     def __init__(self, engine: ClickHouse, scripts: Path = SCRIPTS) -> None:
         self._engine = engine
         self._scripts = scripts
@@ -105,7 +108,9 @@ class ClickHouseReadStore:
             self._seen[view] = position
         return position
 
-    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
+    async def apply(
+        self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+    ) -> None:
         """Write the rows, then the checkpoint; what a crash leaves without one is written again.
 
         Raises `CheckpointMoved` if the view went back since this store saw it, or is gone,
@@ -115,6 +120,10 @@ class ClickHouseReadStore:
         self._seen[view] = await self._engine.write(
             partial(_apply, view=view, changes=changes, position=position, seen=seen)
         )
+
+    async def amend(self, view: View, changes: Sequence[Change], position: int) -> None:
+        """As the port says; raises as `apply` does."""
+        await self._engine.write(partial(_amend, view=view, changes=changes))
 
     async def rows(self, view: View) -> AsyncIterator[Row]:
         """Every row, each collection as of one moment. A field that is None is left out."""
@@ -174,10 +183,16 @@ def _apply(
         )
     if present >= position:
         return present
-    for collection, batch in batches(changes):
-        _write(client, view, collection, batch)
+    _amend(client, view, changes)
     _move_checkpoint(client, view, position)
     return position
+
+
+def _amend(client: "Client", view: View, changes: Sequence[Change]) -> None:
+    if _checkpoint(client, view) is None:
+        raise CheckpointMoved(f"The view {view.name} is gone.", view=view.name)
+    for collection, batch in batches(changes):
+        _write(client, view, collection, batch)
 
 
 def _write(client: "Client", view: View, collection: str, batch: Batch) -> None:

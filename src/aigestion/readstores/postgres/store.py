@@ -1,6 +1,7 @@
 """The read store in PostgreSQL: changes and checkpoint in one transaction."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from aigestion.kernel.errors import CheckpointMoved, Misconfigured
+from aigestion.kernel.errors import ChangeRejected, CheckpointMoved, Misconfigured
 from aigestion.readstores.batches import Batch, Deletes, DeletesWhere, Puts, batches
 from aigestion.readstores.port import Change, Row, View
 from aigestion.readstores.postgres.answering import answering
@@ -39,11 +40,18 @@ _DELETE_WHERE = (
     '(json_populate_record(NULL::{table}, $1::text::json))."{field}"'
 )
 
+_NOT_TAKEN = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
 _NO_VIEW = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 
 
 class PostgresReadStore:
     """Every collection is a table with a `key` and a column a field; every view has its own schema."""
+
+    gather_seconds = 0.0
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -69,7 +77,9 @@ class PostgresReadStore:
         self._seen[view] = position
         return int(position)
 
-    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
+    async def apply(
+        self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+    ) -> None:
         """Apply in order, and move the checkpoint to `position`; again is the same as once.
 
         One writer at a time: the checkpoint's row is the lock. Who lost the race applies his changes
@@ -78,15 +88,24 @@ class PostgresReadStore:
 
         The commit does not wait for the disk: what a crash takes away, it takes with its checkpoint.
         """
-        with answering():
+        async with self._writing(view) as (connection, present):
+            if present < position:
+                await _write_all(connection, view, changes)
+                await connection.execute(_on(view, _MOVE_CHECKPOINT), position)
+        self._seen[view] = max(present, position)
+
+    async def amend(self, view: View, changes: Sequence[Change], position: int) -> None:
+        """As the port says; raises as `apply` does."""
+        async with self._writing(view) as (connection, _):
+            await _write_all(connection, view, changes)
+
+    @asynccontextmanager
+    async def _writing(self, view: View) -> AsyncIterator[tuple[Any, int]]:
+        """A transaction that holds the checkpoint's row, and what that says."""
+        with answering(), _taking(view):
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute("SET LOCAL synchronous_commit TO off")
-                present = await self._locked_checkpoint(connection, view)
-                if present < position:
-                    for collection, batch in batches(changes):
-                        await _write(connection, f'{view.name}."{collection}"', batch)
-                    await connection.execute(_on(view, _MOVE_CHECKPOINT), position)
-        self._seen[view] = max(present, position)
+                yield connection, await self._locked_checkpoint(connection, view)
 
     async def _locked_checkpoint(self, connection: Any, view: View) -> int:
         seen = self._seen.get(view, 0)
@@ -132,6 +151,19 @@ def _template(name: str) -> str:
 
 def _on(view: View, statement: str) -> str:
     return statement.replace("{view}", view.name)
+
+
+@contextmanager
+def _taking(view: View) -> Iterator[None]:
+    try:
+        yield
+    except _NOT_TAKEN as error:
+        raise ChangeRejected(f"{view.name} does not take a row: {error}", view=view.name) from error
+
+
+async def _write_all(connection: Any, view: View, changes: Sequence[Change]) -> None:
+    for collection, batch in batches(changes):
+        await _write(connection, f'{view.name}."{collection}"', batch)
 
 
 async def _write(connection: Any, table: str, batch: Batch) -> None:

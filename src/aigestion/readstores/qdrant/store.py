@@ -47,6 +47,8 @@ class QdrantEdgeReadStore:
     if the process is killed while others of the same `apply` are still to be embedded.
     """
 
+    gather_seconds = 0.05
+
     def __init__(
         self, directory: Path, embedder: Embedder, keywords: Mapping[str, Sequence[str]] = KEYWORDS
     ) -> None:
@@ -99,7 +101,9 @@ class QdrantEdgeReadStore:
         shard = await self._shard(view)
         return None if shard is None else await self._threads.run(shard.checkpoint)
 
-    async def apply(self, view: View, changes: Sequence[Change], position: int) -> None:
+    async def apply(
+        self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+    ) -> None:
         """Embed what is new, write, move the checkpoint.
 
         Queries see each row as it was or as it will be. Raises `CheckpointMoved` if the view is gone,
@@ -109,18 +113,30 @@ class QdrantEdgeReadStore:
             shard = await self._shard(view)
             if shard is None:
                 raise CheckpointMoved(f"The view {view.name} is gone.", view=view.name)
-            if await self._threads.run(shard.checkpoint) >= position:
-                return
-            planned = await self._threads.run(plan, shard, changes, self._embedder.model)
-            for points in _parts(planned.embed.items(), POINTS_EMBEDDED_AT_ONCE_MAX):
-                vectors = await self._embedder.passages([text for _, (_, text) in points])
-                embedded = {
-                    id_: (payload, vector)
-                    for (id_, (payload, _)), vector in zip(points, vectors, strict=True)
-                }
-                await self._threads.run(shard.put, embedded)
-            await self._threads.run(_finish, shard, planned, position)
-            await self._optimize(view, shard, planned.points)
+            if await self._threads.run(shard.checkpoint) < position:
+                await self._write(view, shard, changes, position)
+
+    async def amend(self, view: View, changes: Sequence[Change], position: int) -> None:
+        """As the port says; raises as `apply` does."""
+        async with self._writing[view]:
+            shard = await self._shard(view)
+            if shard is None:
+                raise CheckpointMoved(f"The view {view.name} is gone.", view=view.name)
+            await self._write(view, shard, changes, await self._threads.run(shard.checkpoint))
+
+    async def _write(
+        self, view: View, shard: Shard, changes: Sequence[Change], checkpoint: int
+    ) -> None:
+        planned = await self._threads.run(plan, shard, changes, self._embedder.model)
+        for points in _parts(planned.embed.items(), POINTS_EMBEDDED_AT_ONCE_MAX):
+            vectors = await self._embedder.passages([text for _, (_, text) in points])
+            embedded = {
+                id_: (payload, vector)
+                for (id_, (payload, _)), vector in zip(points, vectors, strict=True)
+            }
+            await self._threads.run(shard.put, embedded)
+        await self._threads.run(_finish, shard, planned, checkpoint)
+        await self._optimize(view, shard, planned.points)
 
     async def rows(self, view: View) -> AsyncIterator[Row]:
         """Every row, in no order. A field that is None is left out."""

@@ -29,8 +29,6 @@ CREATE TABLE IF NOT EXISTS {view}.messages (
     in_reply_to text,
     run_id text,
     position bigint,
-    occurred_at timestamptz,
-    words tsvector GENERATED ALWAYS AS ({view}.vector(coalesce(text, ''))) STORED
+    occurred_at timestamptz
 );
 CREATE INDEX IF NOT EXISTS messages_by_position ON {view}.messages (tenant, conversation_id, position);
-CREATE INDEX IF NOT EXISTS messages_by_word ON {view}.messages USING gin (words);

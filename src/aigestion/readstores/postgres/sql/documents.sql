@@ -23,10 +23,6 @@ CREATE TABLE IF NOT EXISTS {view}.passages (
     title text,
     text text,
     added_at timestamptz,
-    position bigint,
-    words tsvector GENERATED ALWAYS AS (
-        setweight({view}.vector(coalesce(title, '')), 'C') || {view}.vector(coalesce(text, ''))
-    ) STORED
+    position bigint
 );
 CREATE INDEX IF NOT EXISTS passages_by_document ON {view}.passages (document_key, n);
-CREATE INDEX IF NOT EXISTS passages_by_word ON {view}.passages USING gin (words);

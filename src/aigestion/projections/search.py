@@ -1,0 +1,82 @@
+"""The read model `search`: everything that was said, and the passages of documents, to be found by words."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from aigestion.events.conversation import AgentReplied, UserChat, UserVoice
+from aigestion.events.knowledge import DocumentAdded, DocumentRemoved
+from aigestion.events.recorded import Recorded
+from aigestion.events.run import ModelFailed
+from aigestion.projections.chunking import passages_of
+from aigestion.projections.projection import Projection
+from aigestion.projections.text import storable
+from aigestion.readstores.port import Change, DeleteWhere, Put
+
+_Spoken = UserChat | UserVoice | AgentReplied | ModelFailed
+
+
+def project(recorded: Recorded[Any]) -> Sequence[Change]:
+    """Whole rows only, so that a store of documents can keep them: a row a message, a row a passage."""
+    match recorded.data:
+        case UserChat(text=text) as said:
+            return [_message(recorded, said, str(recorded.id), text)]
+        case UserVoice(transcript=text) as said:
+            return [_message(recorded, said, str(recorded.id), text)]
+        case AgentReplied(text=text) as reply:
+            return [_message(recorded, reply, str(reply.run_id), text)]
+        case ModelFailed(partial_text=str(text)) as broken:
+            return [_message(recorded, broken, str(broken.run_id), text)]
+        case DocumentAdded() as added:
+            return [_forget(recorded, added), *_passages(recorded, added)]
+        case DocumentRemoved() as removed:
+            return [_forget(recorded, removed)]
+        case _:
+            return []
+
+
+def _message(recorded: Recorded[Any], event: _Spoken, key: str, text: str) -> Put:
+    fields = {
+        "tenant": recorded.tenant,
+        "conversation_id": str(event.conversation_id),
+        "text": storable(text),
+        "occurred_at": recorded.occurred_at,
+        "position": recorded.position,
+    }
+    return Put("messages", key, fields)
+
+
+def _passages(recorded: Recorded[Any], added: DocumentAdded) -> Iterator[Put]:
+    if "text" in recorded.erased:
+        return
+    document_key = _document_key(recorded, added)
+    for n, text in enumerate(passages_of(storable(added.text), added.media_type)):
+        fields = {
+            "tenant": recorded.tenant,
+            "document_key": document_key,
+            "document_id": str(added.document_id),
+            "n": n,
+            "title": storable(added.title),
+            "text": text,
+            "occurred_at": recorded.occurred_at,
+            "position": recorded.position,
+        }
+        yield Put("passages", f"{document_key}/{n}", fields)
+
+
+def _forget(recorded: Recorded[Any], event: DocumentAdded | DocumentRemoved) -> DeleteWhere:
+    return DeleteWhere("passages", "document_key", _document_key(recorded, event))
+
+
+def _document_key(recorded: Recorded[Any], event: DocumentAdded | DocumentRemoved) -> str:
+    """Ids belong to their tenant: the same one of another tenant is another document (law 9)."""
+    return f"{recorded.tenant}/{event.document_id}"
+
+
+search = Projection(
+    name="search",
+    version=1,
+    store="search",
+    collections=("messages", "passages"),
+    reads=(UserChat, UserVoice, AgentReplied, ModelFailed, DocumentAdded, DocumentRemoved),
+    project=project,
+)
