@@ -1,82 +1,41 @@
 """One validated tree of settings, from `AIGESTION_*` or a file; every fault is listed at once.
 
 `AIGESTION_OPENAI__API_KEY=…` sets `openai.api_key`; `AIGESTION_SETTINGS_FILE` names a TOML file with
-the same names. The environment wins over the file. Secrets have no default and print as `**********`.
+the same names, and `AIGESTION_SECRETS_DIR` a folder of files named like the variables. The environment
+wins over both. Secrets have no default and print as `**********`.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 from aigestion.kernel.errors import Misconfigured
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Http(_Group):
-    """The HTTP door."""
-
-    host: str = Field("127.0.0.1", description="Address the API listens on.")
-    port: Port = Field(8080, description="Port the API listens on; 0 picks a free one.")
-
-
-class Log(_Group):
-    """The event log."""
-
-    connections_max: int = Field(
-        8, ge=2, le=200, description="Connections of the pool for reads and read models."
-    )
-
-
-class Models(_Group):
-    """Which model the agents ask."""
-
-    provider: Literal["builtin", "openai"] = Field(
-        "builtin", description="`builtin` quotes the best passages and needs no key."
-    )
-
-
-class OpenAI(_Group):
-    """Any server that speaks OpenAI's wire format."""
-
-    api_key: SecretStr | None = Field(
-        None, description="The provider's key. Local servers need none."
-    )
-    base_url: str | None = Field(
-        None, pattern=r"^https?://", description="E.g. `http://127.0.0.1:11434/v1`."
-    )
-    model: str = Field("gpt-5-mini", min_length=1, description="The model that is asked.")
-    api: Literal["chat", "responses"] = Field(
-        "responses", description="`chat` (completions) is what most local servers speak."
-    )
-    connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="Time to connect.")
-    read_timeout_seconds: float = Field(
-        60.0, gt=0, le=600, description="Longest silence between two pieces of an answer."
-    )
-    total_timeout_seconds: float = Field(
-        300.0, gt=0, le=3600, description="Longest time one answer may take."
-    )
-
-
-class Logging(_Group):
-    """What the program says about itself."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="Least level shown."
-    )
-    format: Literal["text", "json"] = Field("text", description="`json` writes one object a line.")
+from aigestion.settings_groups import (
+    ClickHouse,
+    Elasticsearch,
+    Http,
+    HttpUrl,
+    Log,
+    Logging,
+    Models,
+    Nats,
+    NatsUrl,
+    OpenAI,
+    Operations,
+    PostgresUrl,
+    Qdrant,
+    ValkeyUrl,
+)
 
 
 class Settings(BaseSettings):
@@ -87,8 +46,35 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path(".aigestion"), description="Where `aigestion up` keeps its state.")
+    postgres_url: PostgresUrl | None = Field(
+        None, description="The log's database, as the runtime role. Roles need it."
+    )
+    postgres_owner_url: PostgresUrl | None = Field(
+        None, description="The same database as its owner: for `aigestion migrate` alone."
+    )
+    nats_url: NatsUrl | None = Field(None, description="The broker. Roles need it.")
+    clickhouse_url: HttpUrl | None = Field(
+        None, description="Analytics over HTTP. Roles that read or keep read models need it."
+    )
+    elasticsearch_url: HttpUrl | None = Field(
+        None, description="Search; without it PostgreSQL searches."
+    )
+    qdrant_url: HttpUrl | None = Field(
+        None, description="Vectors. Roles that read or keep read models need it."
+    )
+    valkey_url: ValkeyUrl | None = Field(
+        None, description="Cache and rate limits of all processes; without it each has its own."
+    )
+    operator_key: SecretStr | None = Field(
+        None, min_length=32, description="Opens what only the operator may do over HTTP."
+    )
     http: Http = Http()
+    operations: Operations = Operations()
     log: Log = Log()
+    nats: Nats = Nats()
+    clickhouse: ClickHouse = ClickHouse()
+    elasticsearch: Elasticsearch = Elasticsearch()
+    qdrant: Qdrant = Qdrant()
     models: Models = Models()
     openai: OpenAI = OpenAI()
     logging: Logging = Logging()
@@ -102,21 +88,43 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = os.environ.get(_FILE_VARIABLE)
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if folder := os.environ.get(_SECRETS_VARIABLE):
+            sources.append(_SecretFiles(settings_cls, Path(folder)))
+        if file := os.environ.get(_FILE_VARIABLE):
+            sources.append(TomlConfigSettingsSource(settings_cls, file))
+        return tuple(sources)
+
+
+class _SecretFiles(EnvSettingsSource):
+    """A folder of files, each named like a variable in lower case: what orchestrators mount."""
+
+    def __init__(self, settings_cls: type[BaseSettings], folder: Path) -> None:
+        self._folder = folder
+        super().__init__(settings_cls)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {
+            path.name.lower(): path.read_text().strip()
+            for path in self._folder.iterdir()
+            if path.name.lower().startswith("aigestion_") and path.is_file()
+        }
 
 
 _FILE_VARIABLE = "AIGESTION_SETTINGS_FILE"
-_NOT_SETTINGS = {_FILE_VARIABLE}
+_SECRETS_VARIABLE = "AIGESTION_SECRETS_DIR"
+_NOT_SETTINGS = {_FILE_VARIABLE, _SECRETS_VARIABLE}
 
 
 def load_settings(**overrides: Any) -> Settings:
     """Read and validate everything; `Misconfigured` lists every fault, with what was given masked."""
     faults: list[str] = []
-    file = os.environ.get(_FILE_VARIABLE)
+    file, folder = os.environ.get(_FILE_VARIABLE), os.environ.get(_SECRETS_VARIABLE)
     if file and not Path(file).is_file():
         faults.append(f"{_FILE_VARIABLE}: there is no file {file}")
+    if folder and not Path(folder).is_dir():
+        faults.append(f"{_SECRETS_VARIABLE}: there is no folder {folder}")
+    if faults:
         raise Misconfigured(_sentence(faults), errors=faults)
     faults += [f"{name}: there is no such setting" for name in _unknown_variables()]
     settings: Settings | None = None
@@ -124,9 +132,13 @@ def load_settings(**overrides: Any) -> Settings:
         settings = _with_vendor_names(Settings(**overrides))
     except ValidationError as error:
         faults += [
-            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()
         ]
-    except ValueError as error:  # a TOML file that is none, or JSON in a variable that is none
+    except (
+        ValueError,
+        OSError,
+    ) as error:  # a TOML file that is none, or JSON in a variable that is none
         faults.append(str(error))
     if faults or settings is None:
         raise Misconfigured(_sentence(faults), errors=faults)

@@ -15,6 +15,11 @@ class AgentWorker:
         self._sweep = sweep
         self._reactions = reactions
 
+    @property
+    def going_on(self) -> int:
+        """How many reactions are under way or wait for room."""
+        return self._reactions.going_on
+
     async def run(self) -> None:
         """React until cancelled; then take up nothing more, and let what goes on end (bounded)."""
         try:

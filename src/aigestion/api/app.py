@@ -7,7 +7,7 @@ from litestar.plugins.pydantic import PydanticPlugin
 from aigestion.api import system
 from aigestion.api.auth import Keys, require_key
 from aigestion.api.body import BODY_BYTES_MAX
-from aigestion.api.doors import Doors
+from aigestion.api.doors import Doors, Operations
 from aigestion.api.errors import problem_of
 from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
@@ -61,3 +61,15 @@ def create_app(doors: Doors) -> Litestar:
     )
     app.asgi_handler = observed(app.asgi_handler, Metrics(doors.metrics))
     return app
+
+
+def create_operations_app(operations: Operations) -> Litestar:
+    """Health and metrics of a role that has nothing else to say over HTTP."""
+    return Litestar(
+        route_handlers=[*system.OPERATIONS],
+        state=State({"doors": operations}),
+        request_class=ApiRequest,
+        exception_handlers={Exception: problem_of},
+        openapi_config=None,
+        logging_config=None,
+    )

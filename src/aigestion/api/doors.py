@@ -33,6 +33,16 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Operations:
+    """How a role is doing: all that one without an HTTP API of its own shows."""
+
+    health: Mapping[str, HealthCheck]
+    metrics: CollectorRegistry
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Doors:
     """The rest of the system, as routes see it."""
 

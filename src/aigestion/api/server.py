@@ -22,12 +22,18 @@ POLL_SECONDS = 0.005
 
 @asynccontextmanager
 async def serving(
-    app: Litestar, *, host: str, port: int, draining: asyncio.Event
+    app: Litestar,
+    *,
+    host: str,
+    port: int,
+    draining: asyncio.Event,
+    notice_seconds: float = 0.0,
 ) -> AsyncIterator[int]:
     """Serve the app inside the block; yields the port (a free one for 0).
 
-    On the way out: sets `draining`, which ends streams, takes nothing new, and lets requests under
-    way end. Raises `Misconfigured` for an address that cannot be had.
+    On the way out: sets `draining`, which ends streams and makes `/health/ready` say no, goes on
+    for `notice_seconds` so that a load balancer sees it, takes nothing new then, and lets requests
+    under way end. Raises `Misconfigured` for an address that cannot be had.
     """
     port = _free(host, port)
     server = Server(
@@ -48,6 +54,7 @@ async def serving(
         yield port
     finally:
         draining.set()
+        await asyncio.sleep(notice_seconds)
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({task}, timeout=DRAIN_SECONDS_MAX)
         task.cancel()

@@ -97,4 +97,5 @@ async def _state(check: HealthCheck, timeout_seconds: float) -> str:
     return "ok"
 
 
-ROUTES = (live, ready, metrics, asyncapi)
+OPERATIONS = (live, ready, metrics)
+ROUTES = (*OPERATIONS, asyncapi)

@@ -21,7 +21,8 @@ from aigestion.llm.builtin import BuiltinModel
 from aigestion.llm.openai import OpenAIModel, TimeLimits
 from aigestion.llm.port import ChatModel
 from aigestion.messaging.live import NatsLiveChannel
-from aigestion.settings import OpenAI, Settings
+from aigestion.settings import Settings
+from aigestion.settings_groups import OpenAI
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from aigestion.eventstore.vault import Vault
 from aigestion.kernel.errors import Misconfigured
 
 COMMAND_TIMEOUT_SECONDS = 30.0
-_ANY_KEY = "SELECT EXISTS (SELECT FROM keys.data_keys)"
+_ANY_KEY = "SELECT wrapped FROM keys.data_keys WHERE wrapped IS NOT NULL LIMIT 1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class Log:
     """One log. `url` is the runtime role's."""
 
     url: str
+    catalog: Catalog
     pool: "asyncpg.Pool[Any]"
     store: PostgresEventStore
     blobs: PostgresBlobStore
@@ -41,17 +42,25 @@ async def opened_log(
     async with asyncpg.create_pool(
         url, min_size=1, max_size=connections_max, command_timeout=COMMAND_TIMEOUT_SECONDS
     ) as pool:
-        if await pool.fetchval(_ANY_KEY):
+        wrapped = await pool.fetchval(_ANY_KEY)
+        if wrapped is not None:
             _refuse_lost_key(master_key)
+        key = FileMasterKey(master_key)
+        if wrapped is not None and not key.wrapped(wrapped):
+            raise Misconfigured(
+                f"The log holds what another master key than {master_key} sealed: every process "
+                "needs the same file."
+            )
         store = PostgresEventStore(pool, url)
         blobs = PostgresBlobStore(pool)
-        vault = Vault(PostgresKeyTable(pool), FileMasterKey(master_key))
+        vault = Vault(PostgresKeyTable(pool), key)
         codec = Codec(catalog, vault, blobs)
         if appending:
             await store.start()
         try:
             yield Log(
                 url=url,
+                catalog=catalog,
                 pool=pool,
                 store=store,
                 blobs=blobs,

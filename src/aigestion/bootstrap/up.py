@@ -1,50 +1,51 @@
 """`aigestion up`: every role in one process and one event loop, on embedded engines."""
 
-import asyncio
-import logging
 import os
 import secrets
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 
 import msgspec
 from nats.aio.client import Client
-from prometheus_client import CollectorRegistry
 
 from aigestion import __version__
 from aigestion.api.app import create_app
-from aigestion.api.doors import Doors as ApiDoors
-from aigestion.api.doors import HealthCheck
-from aigestion.api.keys import token_hash
 from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT, set_up_demo
 from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
-from aigestion.bootstrap.log import Log, opened_log
-from aigestion.bootstrap.read_side import ReadSide, embedded_read_side
-from aigestion.bootstrap.tasks import Background
+from aigestion.bootstrap.log import opened_log
+from aigestion.bootstrap.parts import api_doors, log_health, relay_health
+from aigestion.bootstrap.process import process
+from aigestion.bootstrap.read_side import ReadSide, read_side
+from aigestion.bootstrap.stores import opened_stores
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.embedded.connect_file import CONNECT_FILE, Doors
 from aigestion.embedded.datadir import DataDir
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.assertions import assert_safe
-from aigestion.kernel.errors import Unavailable
-from aigestion.messaging.asyncapi import document
+from aigestion.kernel.errors import Misconfigured
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
 from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
-from aigestion.observability.metrics import KnownHead, SystemCollector
+from aigestion.observability.lag import HeadWatch, watch_head
+from aigestion.observability.metrics import (
+    agent_metrics,
+    log_metrics,
+    projection_metrics,
+    registry_of,
+    relay_metrics,
+    subscription_metrics,
+)
 from aigestion.projections.read_model import keep_read_models
 from aigestion.settings import Settings
 
 DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
-
-_log = logging.getLogger(__name__)
 
 
 async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], None]) -> None:
@@ -53,9 +54,9 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
     `ready` is called once every door is open. Raises `Misconfigured` or `Unavailable`, with one
     sentence, if the system cannot start or one of its parts fails for good.
     """
-    data_dir, catalog, background = DataDir(settings.data_dir), Catalog(), Background()
-    async with AsyncExitStack() as stack:
-        stop = stack.enter_context(_signals())
+    _refuse_servers(settings)
+    data_dir, catalog = DataDir(settings.data_dir), Catalog()
+    async with process() as (this, stack):
         stack.enter_context(data_dir.locked())
         (data_dir.path / CONNECT_FILE).unlink(missing_ok=True)
         engines = await stack.enter_async_context(embedded_engines(data_dir))
@@ -66,22 +67,15 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         await assert_safe(log.url)
         app = await stack.enter_async_context(_nats(engines, "app"))
         publisher = await stack.enter_async_context(_nats(engines, "relay"))
-        side = await stack.enter_async_context(
-            embedded_read_side(log, JetStreamBroker(app), data_dir, catalog)
-        )
+        stores = await stack.enter_async_context(opened_stores(settings, log, data_dir))
+        side = read_side(log, JetStreamBroker(app), stores, catalog)
         relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(url, "relay"))
-        log.store.on_append.append(relay.wake)
-        known = KnownHead(await log.store.head())
-        log.store.on_append.append(known.move)
-        keeping = keep_read_models(
-            tuple(side.models.values()), PostgresLeadership(url, "read models")
-        )
-        for name, work in (
-            ("relay", relay.run()),
-            ("subscription", side.subscription.run()),
-            ("read models", keeping),
-        ):
-            await stack.enter_async_context(background.running(name, work))
+        watch = HeadWatch(await log.store.head())
+        log.store.on_append += [relay.wake, watch.move]
+        await this.runs("relay", relay.run())
+        await this.runs("subscription", side.subscription.run())
+        leadership = PostgresLeadership(url, "read models")
+        await this.runs("read models", keep_read_models(tuple(side.models.values()), leadership))
         dispatcher = Dispatcher(log.store, log.codec)
         if demo:
             issued = await set_up_demo(dispatcher, log.vault, data_dir)
@@ -89,14 +83,21 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         worker = await stack.enter_async_context(
             agent_worker(settings, log, side.queries, dispatcher, app, engines.nats.url("app"))
         )
-        await stack.enter_async_context(background.running("agents", worker.run()))
+        await this.runs("agents", worker.run())
         live = LiveHub(app)
         await live.start()
         stack.push_async_callback(live.stop)
-        metrics = _metrics(SystemCollector(known, relay, side.subscription, side.progress))
+        await this.runs("head", watch_head(watch, log.store.head, partial(_positions, side, relay)))
         operator_key = _operator_key(data_dir)
-        health = _health(log, side, app, relay)
-        api = _api_doors(log, side, dispatcher, live, metrics, health, operator_key)
+        health = {**log_health(log, app), **relay_health(relay), **stores.health}
+        metrics = registry_of(
+            log_metrics(watch),
+            relay_metrics(relay, watch),
+            subscription_metrics(side.subscription),
+            projection_metrics(side.progress, watch),
+            agent_metrics(lambda: worker.going_on),
+        )
+        api = api_doors(log, side, dispatcher, live, metrics, health, operator_key)
         http = settings.http
         port = await stack.enter_async_context(
             serving(create_app(api), host=http.host, port=http.port, draining=api.draining)
@@ -105,15 +106,22 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         stack.enter_context(_announced(data_dir, opened))
         settle_garbage()
         ready(opened)
-        await _either(stop, background.failed)
-    if background.failed.is_set():
-        raise Unavailable("A part of the system has failed for good; the lines above say which.")
+        await this.until_stopped()
 
 
-def _metrics(system: SystemCollector) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(system)
-    return registry
+def _refuse_servers(settings: Settings) -> None:
+    """Of the log and the broker there is one each: two would make two systems of this one."""
+    for variable, url in (("POSTGRES", settings.postgres_url), ("NATS", settings.nats_url)):
+        if url is not None:
+            raise Misconfigured(
+                f"`aigestion up` runs a log and a broker of its own: unset AIGESTION_{variable}_URL, "
+                "or run the roles (aigestion api, relay, project, agents)."
+            )
+
+
+def _positions(side: ReadSide, relay: Relay) -> dict[str, int]:
+    positions = {line.projection: line.position for line in side.progress.status()}
+    return positions if relay.last_position is None else positions | {"relay": relay.last_position}
 
 
 @contextmanager
@@ -127,56 +135,7 @@ def _announced(data_dir: DataDir, doors: Doors) -> Iterator[None]:
 
 
 def _nats(engines: Engines, user: str) -> AbstractAsyncContextManager[Client]:
-    return connected_nats(engines.nats.address, user, engines.nats.password(user))
-
-
-def _api_doors(
-    log: Log,
-    side: ReadSide,
-    dispatcher: Dispatcher,
-    live: LiveHub,
-    metrics: CollectorRegistry,
-    health: Mapping[str, HealthCheck],
-    operator_key: str,
-) -> ApiDoors:
-    described = msgspec.json.encode(document())
-    return ApiDoors(
-        dispatcher=dispatcher,
-        conversations=side.queries.conversations,
-        documents=side.queries.documents,
-        search=side.queries.search,
-        usage=side.queries.usage,
-        feed=side.queries.feed,
-        directory=side.queries.directory,
-        log=log.reader,
-        live=live,
-        vault=log.vault,
-        projections=side.door,
-        health=health,
-        metrics=metrics,
-        asyncapi=lambda: described,
-        operator_token_hash=token_hash(operator_key),
-    )
-
-
-def _health(log: Log, side: ReadSide, client: Client, relay: Relay) -> dict[str, HealthCheck]:
-    async def postgres() -> None:
-        await log.store.head()
-
-    async def nats() -> None:
-        await client.flush(timeout=2)
-
-    async def relaying() -> None:
-        if relay.stopped_because is not None:
-            raise relay.stopped_because
-
-    return {
-        "postgres": postgres,
-        "nats": nats,
-        "relay": relaying,
-        "clickhouse": side.clickhouse.ping,
-        "qdrant": side.qdrant.ping,
-    }
+    return connected_nats(engines.nats.address, user, password=engines.nats.password(user))
 
 
 def _doors(data_dir: DataDir, engines: Engines, http_url: str, operator_key: str) -> Doors:
@@ -200,24 +159,3 @@ def _operator_key(data_dir: DataDir) -> str:
         key = f"aigop_{secrets.token_hex(32)}"
         data_dir.write_private("operator.key", key)
     return key
-
-
-@contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """An event that SIGINT and SIGTERM set."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    both = (signal.SIGINT, signal.SIGTERM)
-    for one in both:
-        loop.add_signal_handler(one, stop.set)
-    try:
-        yield stop
-    finally:
-        for one in both:
-            loop.remove_signal_handler(one)
-
-
-async def _either(*events: asyncio.Event) -> None:
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for one in waiting:
-        one.cancel()

@@ -12,12 +12,28 @@ from aigestion.cli.doctor import doctor
 from aigestion.cli.events import events
 from aigestion.cli.projections import projections
 from aigestion.cli.replay import replay
+from aigestion.cli.roles import agents, api, migrate, project, relay
 from aigestion.cli.settings import settings
 from aigestion.cli.text import bad, one_line
 from aigestion.cli.up import up
 from aigestion.kernel.errors import AIGestionError
 
-COMMANDS = (up, ask, chat, events, replay, audit, projections, doctor, settings)
+COMMANDS = (
+    up,
+    ask,
+    chat,
+    events,
+    replay,
+    audit,
+    projections,
+    doctor,
+    settings,
+    migrate,
+    api,
+    relay,
+    project,
+    agents,
+)
 INTERRUPTED = 130
 
 

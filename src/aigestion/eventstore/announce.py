@@ -5,15 +5,18 @@ A hint, no more: a notification may be lost, and whoever listens polls as well.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
 
+from aigestion.kernel.cancellation import heed_cancellation
+
 CHANNEL = "aigestion_log"
 PAUSE_SECONDS = 0.02
 """At least this long between two notifications of one process."""
+CONNECT_TIMEOUT_SECONDS = 5.0
+RECONNECT_SECONDS = 0.5
 
 
 class LogAnnouncer:
@@ -39,17 +42,21 @@ class LogAnnouncer:
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-@asynccontextmanager
-async def hearing(pool: "asyncpg.Pool[Any]", wake: Callable[[int], None]) -> AsyncIterator[None]:
-    """Have `wake` called with the head other processes announce. Takes one connection of the pool."""
+async def hear(url: str, wake: Callable[[int], None]) -> None:
+    """Have `wake` called with the head other processes announce, for ever, on a connection of its own."""
 
     def heard(_connection: Any, _pid: int, _channel: str, payload: object) -> None:
         wake(int(str(payload)))
 
-    async with pool.acquire() as connection:
-        await connection.add_listener(CHANNEL, heard)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
-                await connection.remove_listener(CHANNEL, heard)
+    while True:
+        heed_cancellation()
+        gone = asyncio.Event()
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_SECONDS)
+            connection.add_termination_listener(lambda _, gone=gone: gone.set())
+            try:
+                await connection.add_listener(CHANNEL, heard)
+                await gone.wait()
+            finally:
+                connection.terminate()
+        await asyncio.sleep(RECONNECT_SECONDS)

@@ -39,6 +39,10 @@ class FileMasterKey:
         self._cipher = AESGCM(secret)
         self._key_id = hashlib.sha256(b"aigestion master key id\0" + secret).digest()[:KEY_ID_BYTES]
 
+    def wrapped(self, wrapped: bytes) -> bool:
+        """Whether this key wrapped that data key."""
+        return wrapped[1 : 1 + KEY_ID_BYTES] == self._key_id
+
     def wrap(self, data_key: bytes, context: bytes) -> bytes:
         """The data key, sealed in this context."""
         nonce = os.urandom(NONCE_BYTES)

@@ -1,72 +1,113 @@
-"""Metrics of log, relay and read models, read off their own attributes when somebody scrapes."""
+"""Metrics of a role, read off the attributes of its parts when somebody scrapes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.registry import Collector, CollectorRegistry
 
 from aigestion.messaging.relay import Relay
 from aigestion.messaging.subscription import Subscription
+from aigestion.observability.lag import HeadWatch
 from aigestion.projections.progress import Progress
 
-
-class KnownHead:
-    """The last position this process has seen committed."""
-
-    def __init__(self, position: int) -> None:
-        self.position = position
-
-    def move(self, position: int) -> None:
-        self.position = max(self.position, position)
+Collect = Callable[[], Iterator[Metric]]
 
 
-class SystemCollector(Collector):
-    """Positions everywhere: who is behind whom is a subtraction (law 2)."""
-
-    def __init__(
-        self,
-        head: KnownHead,
-        relay: Relay,
-        subscription: Subscription,
-        progress: Progress,
-    ) -> None:
-        self._head = head
-        self._relay = relay
-        self._subscription = subscription
-        self._progress = progress
+class _Collected(Collector):
+    def __init__(self, collect: Collect) -> None:
+        self._collect = collect
 
     def collect(self) -> Iterator[Metric]:
-        relay, subscription = self._relay, self._subscription
-        yield _gauge(
-            "eventlog_head_position", "Last position this process knows of.", self._head.position
-        )
+        return self._collect()
+
+
+def registry_of(*collects: Collect) -> CollectorRegistry:
+    """A registry of what a process has to tell."""
+    registry = CollectorRegistry()
+    for collect in collects:
+        registry.register(_Collected(collect))
+    return registry
+
+
+def log_metrics(watch: HeadWatch) -> Collect:
+    """Positions everywhere: who is behind whom is a subtraction (law 2)."""
+
+    def collect() -> Iterator[Metric]:
+        yield _gauge("eventlog_head_position", "Last position this process knows of.", watch.head)
+
+    return collect
+
+
+def relay_metrics(relay: Relay, watch: HeadWatch) -> Collect:
+    """What the relay does; a standby counts nothing."""
+
+    def collect() -> Iterator[Metric]:
         yield _gauge("relay_is_leader", "1 on the process that publishes.", relay.is_leader)
-        yield _gauge(
-            "relay_stopped", "1 if a person must decide.", relay.stopped_because is not None
-        )
+        stopped = relay.stopped_because is not None
+        yield _gauge("relay_stopped", "1 if a person must decide.", stopped)
         if relay.last_position is not None:
-            yield _gauge("broker_last_sequence", "The broker's last sequence.", relay.last_position)
+            last = relay.last_position
+            yield _gauge("broker_last_sequence", "The broker's last sequence.", last)
+            yield _gauge("relay_lag_events", "Events not yet published.", watch.lag_events(last))
+            seconds = watch.lag_seconds(last)
+            yield _gauge("relay_lag_seconds", "For how long the oldest one waits.", seconds)
+            stalled = watch.stalled("relay")
+            yield _gauge("relay_stalled", "1 if the head moves and the relay does not.", stalled)
         yield _counter("relay_published", "Events published.", relay.published)
         yield _counter("relay_rewinds", "Times the broker had lost something.", relay.rewinds)
         yield _counter("relay_retries", "Times the relay started over.", relay.retries)
+
+    return collect
+
+
+def subscription_metrics(subscription: Subscription) -> Collect:
+    """What the broker failed to bring."""
+
+    def collect() -> Iterator[Metric]:
         yield _counter("subscription_gaps", "Holes in what the broker sent.", subscription.gaps)
         yield _counter(
             "subscription_lost_tails", "Tails the broker kept silent of.", subscription.lost_tails
         )
-        yield from self._projections()
 
-    def _projections(self) -> Iterator[Metric]:
-        position = GaugeMetricFamily(
-            "projection_position", "What the serving view reflects.", labels=["projection"]
-        )
-        stuck = GaugeMetricFamily(
-            "projection_stuck", "1 while its line does not move.", labels=["projection"]
-        )
-        for line in self._progress.status():
-            position.add_metric([line.projection], line.position)
-            stuck.add_metric([line.projection], float(line.state in ("retrying", "stopped")))
-        yield position
-        yield stuck
+    return collect
+
+
+def projection_metrics(progress: Progress, watch: HeadWatch) -> Collect:
+    """Each read model, as this process knows it."""
+
+    def collect() -> Iterator[Metric]:
+        families = {
+            name: GaugeMetricFamily(f"projection_{name}", documentation, labels=["projection"])
+            for name, documentation in (
+                ("position", "What the serving view reflects."),
+                ("stuck", "1 while its line does not move because of an error."),
+                ("lag_events", "Events the log is ahead of it."),
+                ("lag_seconds", "For how long the log has been ahead of it."),
+                ("stalled", "1 if the head moves and the read model does not."),
+            )
+        }
+        for line in progress.status():
+            values = {
+                "position": line.position,
+                "stuck": line.state in ("retrying", "stopped"),
+                "lag_events": watch.lag_events(line.position),
+                "lag_seconds": watch.lag_seconds(line.position),
+                "stalled": watch.stalled(line.projection),
+            }
+            for name, value in values.items():
+                families[name].add_metric([line.projection], float(value))
+        yield from families.values()
+
+    return collect
+
+
+def agent_metrics(going_on: Callable[[], int]) -> Collect:
+    """The reactions of this process."""
+
+    def collect() -> Iterator[Metric]:
+        yield _gauge("agent_reactions_going_on", "Reactions under way or waiting.", going_on())
+
+    return collect
 
 
 def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:

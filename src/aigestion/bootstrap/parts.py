@@ -1,0 +1,72 @@
+"""Parts that roles are made of: the same in `aigestion up` and in a process of their own."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+
+import msgspec
+from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
+
+from aigestion.api.doors import Doors, HealthCheck
+from aigestion.bootstrap.log import Log
+from aigestion.bootstrap.read_side import ReadSide
+from aigestion.commands.dispatcher import Dispatcher
+from aigestion.messaging.asyncapi import document
+from aigestion.messaging.live import LiveHub
+from aigestion.messaging.relay import Relay
+
+NATS_TIMEOUT_SECONDS = 2
+
+
+def api_doors(
+    log: Log,
+    side: ReadSide,
+    dispatcher: Dispatcher,
+    live: LiveHub,
+    metrics: CollectorRegistry,
+    health: Mapping[str, HealthCheck],
+    operator_key: str | None,
+) -> Doors:
+    """What the API needs of the rest. Without an operator's key nobody is the operator."""
+    described = msgspec.json.encode(document())
+    key = operator_key or secrets.token_hex(32)
+    return Doors(
+        dispatcher=dispatcher,
+        conversations=side.queries.conversations,
+        documents=side.queries.documents,
+        search=side.queries.search,
+        usage=side.queries.usage,
+        feed=side.queries.feed,
+        directory=side.queries.directory,
+        log=log.reader,
+        live=live,
+        vault=log.vault,
+        projections=side.door,
+        health=health,
+        metrics=metrics,
+        asyncapi=lambda: described,
+        operator_token_hash=hashlib.sha256(key.encode()).hexdigest(),
+    )
+
+
+def log_health(log: Log, client: Client) -> dict[str, HealthCheck]:
+    """The two engines every role needs."""
+
+    async def postgres() -> None:
+        await log.store.head()
+
+    async def nats() -> None:
+        await client.flush(NATS_TIMEOUT_SECONDS)
+
+    return {"postgres": postgres, "nats": nats}
+
+
+def relay_health(relay: Relay) -> dict[str, HealthCheck]:
+    """A relay that waits for a person is not well; a standby is."""
+
+    async def relaying() -> None:
+        if relay.stopped_because is not None:
+            raise relay.stopped_because
+
+    return {"relay": relaying}

@@ -1,0 +1,267 @@
+"""The roles as processes of their own, on servers that settings name: API, relay, read models, agents."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from nats.aio.client import Client
+
+from aigestion.api.app import create_app, create_operations_app
+from aigestion.api.doors import Operations
+from aigestion.api.server import serving
+from aigestion.bootstrap.agents import agent_worker
+from aigestion.bootstrap.broker import check_nats, connected_nats
+from aigestion.bootstrap.garbage import settle_garbage
+from aigestion.bootstrap.log import Log, opened_log
+from aigestion.bootstrap.parts import api_doors, log_health, relay_health
+from aigestion.bootstrap.postgres import reaching_postgres
+from aigestion.bootstrap.process import Process, process
+from aigestion.bootstrap.read_side import ReadSide, read_side
+from aigestion.bootstrap.stores import opened_stores
+from aigestion.commands.dispatcher import Dispatcher
+from aigestion.events.catalog import Catalog
+from aigestion.eventstore.announce import LogAnnouncer, hear
+from aigestion.eventstore.assertions import assert_safe
+from aigestion.kernel.errors import Misconfigured, NotFound
+from aigestion.messaging.jetstream import JetStreamBroker
+from aigestion.messaging.leader import PostgresLeadership
+from aigestion.messaging.live import LiveHub
+from aigestion.messaging.relay import Relay
+from aigestion.observability.lag import HeadWatch, Positions, watch_head
+from aigestion.observability.metrics import (
+    Collect,
+    agent_metrics,
+    log_metrics,
+    projection_metrics,
+    registry_of,
+    relay_metrics,
+    subscription_metrics,
+)
+from aigestion.projections.catalog import PROJECTIONS
+from aigestion.projections.read_model import keep_read_models
+from aigestion.settings import Settings
+
+Ready = Callable[[str], None]
+"""Called once the role works, with the URL of its health (and of the API, if it is one)."""
+
+
+class _Role:
+    """A process with its log and its broker open."""
+
+    def __init__(
+        self, settings: Settings, process: Process, stack: AsyncExitStack, log: Log, client: Client
+    ) -> None:
+        self.settings = settings
+        self.process = process
+        self.stack = stack
+        self.log = log
+        self.client = client
+        self.catalog = log.catalog
+        self.watch = HeadWatch()
+        self.broker = JetStreamBroker(client, replicas=settings.nats.replicas)
+        self.health = log_health(log, client)
+
+    @classmethod
+    async def open(
+        cls,
+        settings: Settings,
+        process: Process,
+        stack: AsyncExitStack,
+        part: str,
+        *,
+        appending: bool,
+    ) -> "_Role":
+        """`Misconfigured` names every setting that is missing; then everything is checked and opened."""
+        postgres_url, master_key, nats_url = _needed(settings)
+        with reaching_postgres():
+            await assert_safe(postgres_url)
+            log = await stack.enter_async_context(
+                opened_log(
+                    postgres_url,
+                    master_key,
+                    settings.log.connections_max,
+                    catalog=Catalog(),
+                    appending=appending,
+                )
+            )
+        client = await stack.enter_async_context(
+            connected_nats(nats_url, part, ca_file=settings.nats.ca_file)
+        )
+        await check_nats(client)
+        role = cls(settings, process, stack, log, client)
+        if appending:
+            announcer = LogAnnouncer(log.pool)
+            log.store.on_append += [announcer.wake, role.watch.move]
+            await process.runs("announcements", announcer.run())
+        return role
+
+    async def reads(self) -> ReadSide:
+        """Open the read stores, and what asks them."""
+        stores = await self.stack.enter_async_context(
+            opened_stores(self.settings, self.log, data_dir=None)
+        )
+        self.health |= stores.health
+        return read_side(self.log, self.broker, stores, self.catalog)
+
+    async def follows(self, side: ReadSide) -> None:
+        """Know how far the read models are that other processes keep."""
+        for model in side.models.values():
+            await self.process.runs(f"following {model.projection.name}", model.follow())
+
+    async def operates(self, positions: Positions, *collects: Collect) -> str:
+        """Open the door of a role without an API: health and metrics. Returns its URL."""
+        await self.process.runs("head", watch_head(self.watch, self.log.store.head, positions))
+        metrics = registry_of(log_metrics(self.watch), *collects)
+        operations = Operations(health=self.health, metrics=metrics)
+        door = self.settings.operations
+        port = await self.stack.enter_async_context(
+            serving(
+                create_operations_app(operations),
+                host=door.host,
+                port=door.port,
+                draining=operations.draining,
+            )
+        )
+        return f"http://{door.host}:{port}"
+
+
+async def run_api(settings: Settings, ready: Ready) -> None:
+    """Take commands and answer queries until SIGTERM; any number of processes may."""
+    async with process() as (this, stack):
+        role = await _Role.open(settings, this, stack, "app", appending=True)
+        side = await role.reads()
+        await role.follows(side)
+        live = LiveHub(role.client)
+        await live.start()
+        stack.push_async_callback(live.stop)
+        positions = lambda: _positions(side)  # noqa: E731
+        await this.runs("head", watch_head(role.watch, role.log.store.head, positions))
+        metrics = registry_of(
+            log_metrics(role.watch), projection_metrics(side.progress, role.watch)
+        )
+        key = settings.operator_key
+        doors = api_doors(
+            role.log,
+            side,
+            Dispatcher(role.log.store, role.log.codec),
+            live,
+            metrics,
+            role.health,
+            key.get_secret_value() if key else None,
+        )
+        http = settings.http
+        port = await stack.enter_async_context(
+            serving(
+                create_app(doors),
+                host=http.host,
+                port=http.port,
+                draining=doors.draining,
+                notice_seconds=http.drain_notice_seconds,
+            )
+        )
+        settle_garbage()
+        ready(f"http://{http.host}:{port}")
+        await this.until_stopped()
+
+
+async def run_relay(settings: Settings, ready: Ready) -> None:
+    """Mirror the log onto the broker until SIGTERM: one process leads, the others stand by."""
+    async with process() as (this, stack):
+        role = await _Role.open(settings, this, stack, "relay", appending=False)
+        relay = Relay(role.log.reader, role.broker, PostgresLeadership(role.log.url, "relay"))
+        await this.runs("news of the log", hear(role.log.url, relay.wake))
+        await this.runs("relay", relay.run())
+        role.health |= relay_health(relay)
+
+        def positions() -> dict[str, int]:
+            return {} if relay.last_position is None else {"relay": relay.last_position}
+
+        ready(await role.operates(positions, relay_metrics(relay, role.watch)))
+        await this.until_stopped()
+
+
+async def run_project(settings: Settings, names: Sequence[str], ready: Ready) -> None:
+    """Keep read models up to date until SIGTERM, all or those named; one process leads for each.
+
+    `NotFound` for a name there is no read model of.
+    """
+    known = [projection.name for projection in PROJECTIONS]
+    if strange := [name for name in names if name not in known]:
+        raise NotFound(
+            f"There is no read model {', '.join(strange)}; there are {', '.join(known)}."
+        )
+    async with process() as (this, stack):
+        role = await _Role.open(settings, this, stack, "app", appending=False)
+        side = await role.reads()
+        kept = [side.models[name] for name in names or known]
+        await this.runs("subscription", side.subscription.run())
+        await this.runs(
+            "read models", keep_read_models(kept, PostgresLeadership(role.log.url, "read models"))
+        )
+        url = await role.operates(
+            lambda: {name: p for name, p in _positions(side).items() if not names or name in names},
+            projection_metrics(side.progress, role.watch),
+            subscription_metrics(side.subscription),
+        )
+        ready(url)
+        await this.until_stopped()
+
+
+async def run_agents(settings: Settings, ready: Ready) -> None:
+    """Run agents until SIGTERM, then let reactions under way end; any number of processes may."""
+    async with process() as (this, stack):
+        role = await _Role.open(settings, this, stack, "app", appending=True)
+        side = await role.reads()
+        await role.follows(side)
+        dispatcher = Dispatcher(role.log.store, role.log.codec)
+        worker = await stack.enter_async_context(
+            agent_worker(
+                settings,
+                role.log,
+                side.queries,
+                dispatcher,
+                role.client,
+                _needed(settings).nats_url,
+            )
+        )
+        await this.runs("agents", worker.run())
+        url = await role.operates(
+            lambda: _positions(side),
+            projection_metrics(side.progress, role.watch),
+            agent_metrics(lambda: worker.going_on),
+        )
+        ready(url)
+        await this.until_stopped()
+
+
+def _positions(side: ReadSide) -> dict[str, int]:
+    return {line.projection: line.position for line in side.progress.status()}
+
+
+class _Servers(NamedTuple):
+    postgres_url: str
+    master_key: Path
+    nats_url: str
+
+
+def _needed(settings: Settings) -> _Servers:
+    """What no role can do without; `Misconfigured` names all that is missing."""
+    postgres, nats = settings.postgres_url, settings.nats_url
+    master_key = settings.log.master_key_file
+    if postgres is None or nats is None or master_key is None:
+        needed = {
+            "AIGESTION_POSTGRES_URL": postgres,
+            "AIGESTION_NATS_URL": nats,
+            "AIGESTION_LOG__MASTER_KEY_FILE": master_key,
+            "AIGESTION_CLICKHOUSE_URL": settings.clickhouse_url,
+            "AIGESTION_QDRANT_URL": settings.qdrant_url,
+        }
+        faults = [f"{name} is missing" for name, value in needed.items() if value is None]
+        raise Misconfigured(f"A role works on servers: {', '.join(faults)}.", errors=faults)
+    if not master_key.exists():
+        raise Misconfigured(
+            f"There is no master key {master_key}: `aigestion migrate` makes one, and every process "
+            "needs that same file."
+        )
+    return _Servers(postgres.get_secret_value(), master_key, nats.get_secret_value())

