@@ -1,17 +1,20 @@
-"""A data dir without its program: the log of a running system, or everything of one at rest."""
+"""A system as commands open it: of a data dir, running or at rest, or on the servers that settings name."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nats.aio.client import Client
+
 from aigestion.api.projection_door import ProjectionDoor
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT
 from aigestion.bootstrap.engines import embedded_engines
-from aigestion.bootstrap.log import opened_log
+from aigestion.bootstrap.log import Log, opened_log
 from aigestion.bootstrap.read_side import read_side
-from aigestion.bootstrap.stores import opened_stores
+from aigestion.bootstrap.servers import open_servers
+from aigestion.bootstrap.stores import Stores, opened_stores
 from aigestion.embedded.connect_file import running
 from aigestion.embedded.datadir import DataDir
 from aigestion.events.catalog import Catalog
@@ -20,7 +23,7 @@ from aigestion.eventstore.port import EventStore
 from aigestion.eventstore.reader import LogReader
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.port import Broker
-from aigestion.settings import load_settings
+from aigestion.settings import Settings, load_settings
 
 CONNECTIONS_MAX = 4
 
@@ -29,80 +32,95 @@ CONNECTIONS_MAX = 4
 class OpenLog:
     """A log that can be read, and its mirror in the broker."""
 
-    store: EventStore
-    codec: Codec
-    reader: LogReader
+    log: Log
     broker: Broker
-    tenant: str
+    tenant: str | None
+    """Whose events are meant if nobody says; None where there is no demo."""
+
+    @property
+    def store(self) -> EventStore:
+        return self.log.store
+
+    @property
+    def codec(self) -> Codec:
+        return self.log.codec
+
+    @property
+    def reader(self) -> LogReader:
+        return self.log.reader
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtRest(OpenLog):
-    """A whole data dir nobody else is using."""
+class WholeSystem(OpenLog):
+    """A log and its read models, opened in this process."""
 
     projections: ProjectionDoor
 
 
 @asynccontextmanager
-async def open_log(data_dir: Path) -> AsyncIterator[OpenLog]:
+async def open_log(data_dir: Path, *, appending: bool = False) -> AsyncIterator[OpenLog]:
     """The log: of the running system if there is one, else with engines started for the occasion."""
     folder = DataDir(data_dir)
     doors = running(data_dir)
     if doors is None:
-        async with open_at_rest(data_dir) as at_rest:
+        async with open_at_rest(data_dir, appending=appending) as at_rest:
             yield at_rest
         return
-    catalog = Catalog()
     async with (
         opened_log(
             doors.postgres_dsn,
             folder.master_key,
             CONNECTIONS_MAX,
-            catalog=catalog,
-            appending=False,
+            catalog=Catalog(),
+            appending=appending,
         ) as log,
         connected_nats(doors.nats_url, "app", password=folder.secret("nats-app")) as client,
     ):
-        yield OpenLog(
-            store=log.store,
-            codec=log.codec,
-            reader=log.reader,
-            broker=JetStreamBroker(client),
-            tenant=doors.tenant,
-        )
+        yield OpenLog(log=log, broker=JetStreamBroker(client), tenant=doors.tenant)
 
 
 @asynccontextmanager
-async def open_at_rest(data_dir: Path) -> AsyncIterator[AtRest]:
+async def open_at_rest(data_dir: Path, *, appending: bool = False) -> AsyncIterator[WholeSystem]:
     """Everything of a data dir at rest. `Misconfigured` if another process uses it."""
-    folder, catalog = DataDir(data_dir), Catalog()
+    folder = DataDir(data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.locked())
         engines = await stack.enter_async_context(embedded_engines(folder))
+        url, nats_server = engines.postgres.runtime_url, engines.nats
         log = await stack.enter_async_context(
             opened_log(
-                engines.postgres.runtime_url,
-                folder.master_key,
-                CONNECTIONS_MAX,
-                catalog=catalog,
-                appending=False,
+                url, folder.master_key, CONNECTIONS_MAX, catalog=Catalog(), appending=appending
             )
         )
-        nats_server = engines.nats
         client = await stack.enter_async_context(
             connected_nats(nats_server.address, "app", password=nats_server.password("app"))
         )
-        broker = JetStreamBroker(client)
-        stores = await stack.enter_async_context(
-            opened_stores(load_settings(data_dir=data_dir), log, folder)
-        )
-        side = read_side(log, broker, stores, catalog)
-        await side.look()
-        yield AtRest(
-            store=log.store,
-            codec=log.codec,
-            reader=log.reader,
-            broker=broker,
-            tenant=TENANT,
-            projections=side.door,
-        )
+        settings = load_settings(data_dir=data_dir)
+        stores = await stack.enter_async_context(opened_stores(settings, log, folder))
+        yield await _whole(log, client, stores, TENANT)
+
+
+@asynccontextmanager
+async def open_log_on_servers(
+    settings: Settings, *, appending: bool = False
+) -> AsyncIterator[OpenLog]:
+    """The log that settings name, and its mirror. Which tenant is meant must be said."""
+    async with AsyncExitStack() as stack:
+        log, client = await open_servers(settings, stack, "app", appending=appending)
+        yield OpenLog(log=log, broker=JetStreamBroker(client), tenant=None)
+
+
+@asynccontextmanager
+async def open_on_servers(settings: Settings) -> AsyncIterator[WholeSystem]:
+    """Everything on the servers that settings name, beside the roles that are at work there."""
+    async with AsyncExitStack() as stack:
+        log, client = await open_servers(settings, stack, "app", appending=False)
+        stores = await stack.enter_async_context(opened_stores(settings, log, None))
+        yield await _whole(log, client, stores, None)
+
+
+async def _whole(log: Log, client: Client, stores: Stores, tenant: str | None) -> WholeSystem:
+    broker = JetStreamBroker(client)
+    side = read_side(log, broker, stores, log.catalog)
+    await side.look()
+    return WholeSystem(log=log, broker=broker, tenant=tenant, projections=side.door)

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import NamedTuple
 
 from nats.aio.client import Client
 
@@ -11,19 +9,16 @@ from aigestion.api.app import create_app, create_operations_app
 from aigestion.api.doors import Operations
 from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
-from aigestion.bootstrap.broker import check_nats, connected_nats
 from aigestion.bootstrap.garbage import settle_garbage
-from aigestion.bootstrap.log import Log, opened_log
+from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.parts import api_doors, log_health, relay_health
-from aigestion.bootstrap.postgres import reaching_postgres
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
+from aigestion.bootstrap.servers import needed_servers, open_servers
 from aigestion.bootstrap.stores import opened_stores
 from aigestion.commands.dispatcher import Dispatcher
-from aigestion.events.catalog import Catalog
 from aigestion.eventstore.announce import LogAnnouncer, hear
-from aigestion.eventstore.assertions import assert_safe
-from aigestion.kernel.errors import Misconfigured, NotFound
+from aigestion.kernel.errors import NotFound
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
 from aigestion.messaging.live import LiveHub
@@ -72,23 +67,7 @@ class _Role:
         *,
         appending: bool,
     ) -> "_Role":
-        """`Misconfigured` names every setting that is missing; then everything is checked and opened."""
-        postgres_url, master_key, nats_url = _needed(settings)
-        with reaching_postgres():
-            await assert_safe(postgres_url)
-            log = await stack.enter_async_context(
-                opened_log(
-                    postgres_url,
-                    master_key,
-                    settings.log.connections_max,
-                    catalog=Catalog(),
-                    appending=appending,
-                )
-            )
-        client = await stack.enter_async_context(
-            connected_nats(nats_url, part, ca_file=settings.nats.ca_file)
-        )
-        await check_nats(client)
+        log, client = await open_servers(settings, stack, part, appending=appending)
         role = cls(settings, process, stack, log, client)
         if appending:
             announcer = LogAnnouncer(log.pool)
@@ -222,7 +201,7 @@ async def run_agents(settings: Settings, ready: Ready) -> None:
                 side.queries,
                 dispatcher,
                 role.client,
-                _needed(settings).nats_url,
+                needed_servers(settings).nats_url,
             )
         )
         await this.runs("agents", worker.run())
@@ -237,31 +216,3 @@ async def run_agents(settings: Settings, ready: Ready) -> None:
 
 def _positions(side: ReadSide) -> dict[str, int]:
     return {line.projection: line.position for line in side.progress.status()}
-
-
-class _Servers(NamedTuple):
-    postgres_url: str
-    master_key: Path
-    nats_url: str
-
-
-def _needed(settings: Settings) -> _Servers:
-    """What no role can do without; `Misconfigured` names all that is missing."""
-    postgres, nats = settings.postgres_url, settings.nats_url
-    master_key = settings.log.master_key_file
-    if postgres is None or nats is None or master_key is None:
-        needed = {
-            "AIGESTION_POSTGRES_URL": postgres,
-            "AIGESTION_NATS_URL": nats,
-            "AIGESTION_LOG__MASTER_KEY_FILE": master_key,
-            "AIGESTION_CLICKHOUSE_URL": settings.clickhouse_url,
-            "AIGESTION_QDRANT_URL": settings.qdrant_url,
-        }
-        faults = [f"{name} is missing" for name, value in needed.items() if value is None]
-        raise Misconfigured(f"A role works on servers: {', '.join(faults)}.", errors=faults)
-    if not master_key.exists():
-        raise Misconfigured(
-            f"There is no master key {master_key}: `aigestion migrate` makes one, and every process "
-            "needs that same file."
-        )
-    return _Servers(postgres.get_secret_value(), master_key, nats.get_secret_value())

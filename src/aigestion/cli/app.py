@@ -14,6 +14,7 @@ from aigestion.cli.projections import projections
 from aigestion.cli.replay import replay
 from aigestion.cli.roles import agents, api, migrate, project, relay
 from aigestion.cli.settings import settings
+from aigestion.cli.tenants import tenants
 from aigestion.cli.text import bad, one_line
 from aigestion.cli.up import up
 from aigestion.kernel.errors import AIGestionError
@@ -26,6 +27,7 @@ COMMANDS = (
     replay,
     audit,
     projections,
+    tenants,
     doctor,
     settings,
     migrate,

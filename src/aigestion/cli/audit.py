@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aigestion.cli.connection import need_data_dir, running
+from aigestion.cli.connection import need_data_dir, running, servers
 from aigestion.cli.options import data_dir_option, json_option, run
 from aigestion.cli.progress import progress
 from aigestion.cli.text import bad, doubtful, good, json_line, one_line, quiet
@@ -54,7 +54,6 @@ def verify(data_dir: Path, as_json: bool) -> None:
 
 async def _told(data_dir: Path, as_json: bool) -> "list[Finding]":
     """Every finding, printed as it comes."""
-    need_data_dir(data_dir)
     findings = []
     async for finding in _findings(data_dir):
         findings.append(finding)
@@ -66,14 +65,20 @@ async def _told(data_dir: Path, as_json: bool) -> "list[Finding]":
 async def _findings(data_dir: Path) -> "AsyncIterator[Finding]":
     from aigestion.audit.finding import OpenedLog
     from aigestion.audit.log import verify_log
-    from aigestion.bootstrap.offline import open_at_rest, open_log
+    from aigestion.bootstrap.offline import open_at_rest, open_log, open_on_servers
     from aigestion.cli.views import ViewsAtRest, views_over_http
 
-    doors = running(data_dir)
+    settings = servers()
+    if settings is None:
+        need_data_dir(data_dir)
+    doors = running(data_dir) if settings is None else None
     async with AsyncExitStack() as stack:
         log: OpenLog
         views: Views
-        if doors is None:
+        if settings is not None:
+            log = system = await stack.enter_async_context(open_on_servers(settings))
+            views = ViewsAtRest(system.projections)
+        elif doors is None:
             log = system = await stack.enter_async_context(open_at_rest(data_dir))
             views = ViewsAtRest(system.projections)
         else:
@@ -85,7 +90,7 @@ async def _findings(data_dir: Path) -> "AsyncIterator[Finding]":
             of_log = await verify_log(opened, head=head, progress=advance)
         yield of_log
         yield await _of_broker(
-            opened, log.broker, head, None if doors is None else RELAY_SECONDS_MAX
+            opened, log.broker, head, RELAY_SECONDS_MAX if doors or settings else None
         )
         if of_log.passed:
             async for finding in _of_views(views):

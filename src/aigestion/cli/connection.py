@@ -1,5 +1,6 @@
 """How a command reaches the system: a running one through its doors, or a data dir at rest."""
 
+import os
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from aigestion.kernel.errors import Misconfigured, Unavailable
 if TYPE_CHECKING:
     from aigestion.bootstrap.offline import OpenLog
     from aigestion.embedded.connect_file import Doors
+    from aigestion.settings import Settings
 
 
 def running(data_dir: Path) -> "Doors | None":
@@ -36,9 +38,35 @@ def need_data_dir(data_dir: Path) -> None:
         )
 
 
-def open_log(data_dir: Path) -> "AbstractAsyncContextManager[OpenLog]":
-    """The log of a data dir, whether a system runs on it or it is at rest."""
+def servers() -> "Settings | None":
+    """The settings, if they name servers: then commands work on those, and not on a data dir."""
+    if not any(os.environ.get(name) for name in _MAY_NAME_SERVERS):
+        return None
+    from aigestion.settings import load_settings
+
+    settings = load_settings()
+    return None if settings.postgres_url is None else settings
+
+
+_MAY_NAME_SERVERS = ("AIGESTION_POSTGRES_URL", "AIGESTION_SETTINGS_FILE", "AIGESTION_SECRETS_DIR")
+
+
+def open_log(data_dir: Path, *, appending: bool = False) -> "AbstractAsyncContextManager[OpenLog]":
+    """The log: on servers, of a running system, or of a data dir at rest."""
+    settings = servers()
+    if settings is not None:
+        from aigestion.bootstrap.offline import open_log_on_servers
+
+        return open_log_on_servers(settings, appending=appending)
     need_data_dir(data_dir)
     from aigestion.bootstrap.offline import open_log as open_log_of
 
-    return open_log_of(data_dir)
+    return open_log_of(data_dir, appending=appending)
+
+
+def whose(tenant: str | None, log: "OpenLog") -> str:
+    """The tenant that is meant; `Misconfigured` if nobody says and there is no demo."""
+    found = tenant or log.tenant
+    if found is None:
+        raise Misconfigured("Whose events? Say --tenant, or --all-tenants where that goes.")
+    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aigestion.cli.connection import need_running, open_log
+from aigestion.cli.connection import need_running, open_log, servers, whose
 from aigestion.cli.options import data_dir_option, json_option, run, tenant_option
 from aigestion.cli.text import json_line, one_line, quiet, second, shortened
 
@@ -55,14 +55,14 @@ def events(
     if all_tenants and (tag or tenant):
         raise click.UsageError("--all-tenants goes with neither --tenant nor --tag.")
     types = _types(patterns)
-    if follow:
+    if follow and servers() is None:
         need_running(data_dir)
     if after is None:
         after = -FOLLOW_BACK if follow else 0
 
     async def show() -> None:
         async with open_log(data_dir) as log:
-            query = _query(types, tag, None if all_tenants else tenant or log.tenant)
+            query = _query(types, tag, None if all_tenants else whose(tenant, log))
             start = after if after >= 0 else max(await log.reader.head() + after, 0)
             if not as_json:
                 click.echo(click.style(_HEAD, bold=True))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from aigestion.cli.connection import open_log
+from aigestion.cli.connection import open_log, whose
 from aigestion.cli.options import data_dir_option, json_option, run, tenant_option
 from aigestion.cli.text import bad, doubtful, json_line, lines, moment, one_line, quiet
 
@@ -34,7 +34,7 @@ async def _replayed(
     from aigestion.audit.replay import replay as replay_log
 
     async with open_log(data_dir) as log:
-        return await replay_log(log.reader, tenant or log.tenant, conversation, at=at)
+        return await replay_log(log.reader, whose(tenant, log), conversation, at=at)
 
 
 def _page(replayed: "Replayed") -> str:

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aigestion.cli.options import run
+from aigestion.cli.options import json_option, run
+from aigestion.cli.text import json_line
 
 if TYPE_CHECKING:
     from aigestion.settings import Settings
 
 
 @click.command(epilog="Example:  AIGESTION_SETTINGS_FILE=/etc/aigestion.toml aigestion migrate")
-def migrate() -> None:
+@json_option
+def migrate(as_json: bool) -> None:
     """Bring the log's database to this program's shape; run it before a new version's roles.
 
     Needs the owner's URL. Makes the runtime role and the master key if they are missing. Safe to
@@ -22,48 +24,54 @@ def migrate() -> None:
     from aigestion.settings import load_settings
 
     role = run(run_migrate(load_settings()))
-    click.echo(f"The log is up to date; the role {role} may work with it.")
+    said = f"The log is up to date; the role {role} may work with it."
+    click.echo(json_line({"role": role}) if as_json else said)
 
 
 @click.command(epilog="Example:  AIGESTION_HTTP__HOST=0.0.0.0 aigestion api")
-def api() -> None:
+@json_option
+def api(as_json: bool) -> None:
     """Take commands and answer queries over HTTP; any number of processes may.
 
     SIGTERM: `/health/ready` says no, requests under way end, streams are closed.
     """
     from aigestion.bootstrap.roles import run_api
 
-    _run("api", run_api)
+    _run("api", run_api, as_json)
 
 
 @click.command(epilog="Example:  aigestion relay")
-def relay() -> None:
+@json_option
+def relay(as_json: bool) -> None:
     """Mirror the log onto the broker: one process leads, further ones stand by."""
     from aigestion.bootstrap.roles import run_relay
 
-    _run("relay", run_relay)
+    _run("relay", run_relay, as_json)
 
 
 @click.command(epilog="Example:  aigestion project search passages")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-def project(names: tuple[str, ...]) -> None:
+@json_option
+def project(names: tuple[str, ...], as_json: bool) -> None:
     """Keep read models up to date, all or those named: one process leads for each, others stand by."""
     from aigestion.bootstrap.roles import run_project
 
-    _run("project", lambda settings, ready: run_project(settings, names, ready))
+    _run("project", lambda settings, ready: run_project(settings, names, ready), as_json)
 
 
 @click.command(epilog="Example:  aigestion agents")
-def agents() -> None:
+@json_option
+def agents(as_json: bool) -> None:
     """Run agents; any number of processes may. SIGTERM lets reactions under way end."""
     from aigestion.bootstrap.roles import run_agents
 
-    _run("agents", run_agents)
+    _run("agents", run_agents, as_json)
 
 
 def _run(
     name: str,
     role: "Callable[[Settings, Callable[[str], None]], Coroutine[Any, Any, None]]",
+    as_json: bool,
 ) -> None:
     import uvloop
 
@@ -72,4 +80,9 @@ def _run(
 
     settings = load_settings()
     configure_logging(settings.logging.level, settings.logging.format)
-    uvloop.run(role(settings, lambda url: click.echo(f"{name} is ready: {url}/health/ready")))
+
+    def ready(url: str) -> None:
+        told = json_line({"role": name, "url": url})
+        click.echo(told if as_json else f"{name} is ready: {url}/health/ready")
+
+    uvloop.run(role(settings, ready))

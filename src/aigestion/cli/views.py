@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
-from aigestion.cli.connection import need_data_dir, running
+from aigestion.cli.connection import need_data_dir, running, servers
 from aigestion.kernel.errors import AIGestionError
 
 if TYPE_CHECKING:
@@ -44,9 +44,16 @@ class Views(Protocol):
 
 @asynccontextmanager
 async def open_views(data_dir: Path) -> AsyncIterator[Views]:
-    """The read models of a data dir, whether a system runs on it or it is at rest."""
-    need_data_dir(data_dir)
+    """The read models of a data dir, running or at rest; or those on servers."""
     async with AsyncExitStack() as stack:
+        settings = servers()
+        if settings is not None:
+            from aigestion.bootstrap.offline import open_on_servers
+
+            system = await stack.enter_async_context(open_on_servers(settings))
+            yield ViewsAtRest(system.projections)
+            return
+        need_data_dir(data_dir)
         doors = running(data_dir)
         if doors is not None:
             yield await stack.enter_async_context(views_over_http(doors))

@@ -1,0 +1,67 @@
+"""`aigestion tenants`: make a tenant with its first key and the agents it may talk to."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aigestion.cli.connection import open_log
+from aigestion.cli.options import data_dir_option, json_option, run
+from aigestion.cli.text import json_line
+from aigestion.kernel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from aigestion.api.keys import MintedKey
+
+TENANT = r"[a-z][a-z0-9-]{0,62}"
+
+
+@click.group(epilog="Example:  aigestion tenants create acme")
+def tenants() -> None:
+    """Tenants: whose events, keys and agents there are."""
+
+
+@tenants.command(epilog='Example:  aigestion tenants create acme --title "Acme Ltd"')
+@click.argument("tenant")
+@click.option("--title", help="What people call it; its name if not given.")
+@data_dir_option
+@json_option
+def create(tenant: str, title: str | None, data_dir: Path, as_json: bool) -> None:
+    """Make a tenant, if there is none of that name, and issue it a key.
+
+    The key is shown once, here. Run it again for a further key.
+    """
+    minted, position = run(_create(tenant, title or tenant, data_dir))
+    if as_json:
+        told = {"tenant": tenant, "key_id": minted.key_id, "key": minted.key, "position": position}
+        click.echo(json_line(told))
+    else:
+        click.echo(f"tenant {tenant}, key {minted.key_id} (shown once):\n{minted.key}")
+
+
+async def _create(tenant: str, title: str, data_dir: Path) -> "tuple[MintedKey, int]":
+    import re
+
+    from aigestion.agents.catalog import AGENTS
+    from aigestion.api.keys import mint_key
+    from aigestion.commands.directory.create_tenant import CreateTenant
+    from aigestion.commands.directory.issue_key import IssueKey
+    from aigestion.commands.directory.register_agent import RegisterAgent
+    from aigestion.commands.dispatcher import Dispatcher
+    from aigestion.kernel.context import Context
+
+    if re.fullmatch(TENANT, tenant) is None:
+        raise InvalidInput(
+            f"{tenant!r} cannot name a tenant: small letters, digits and -, a letter first."
+        )
+    async with open_log(data_dir, appending=True) as opened:
+        dispatcher = Dispatcher(opened.log.store, opened.log.codec)
+        context = Context(tenant=tenant, actor="operator")
+        await dispatcher.dispatch(CreateTenant(tenant, title), context)
+        for agent in AGENTS:
+            registered = RegisterAgent(agent.name, agent.description, agent.hears)
+            await dispatcher.dispatch(registered, context)
+        minted = mint_key()
+        issue = IssueKey(minted.key_id, minted.secret_hash, "first")
+        outcome = await dispatcher.dispatch(issue, context)
+    return minted, outcome.position
