@@ -72,15 +72,16 @@ def _loop() -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
         loop.close()
 
 
+JETSTREAM = 'jetstream {{ store_dir: "{home}/js", sync_interval: always }}\n'
+
+
 @contextmanager
-def nats_server() -> Iterator[str]:
-    """A running broker with JetStream; yields its URL."""
+def nats_server(configuration: str = JETSTREAM) -> Iterator[str]:
+    """A running broker, with JetStream unless told otherwise; yields its URL."""
     home = Path(tempfile.mkdtemp(prefix="aig-nats-"))
     port = free_port()
     config = home / "nats.conf"
-    config.write_text(
-        f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{home}/js", sync_interval: always }}\n'
-    )
+    config.write_text(f'listen: "127.0.0.1:{port}"\n{configuration.format(home=home)}')
     server = subprocess.Popen(
         [Path(sys.executable).parent / "nats-server", "-c", config],
         start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

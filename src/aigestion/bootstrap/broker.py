@@ -53,7 +53,8 @@ async def _connect(url: str, part: str, password: str | None, ca_file: Path | No
             **user,
         }
         # A client that never gives up does not say either why it cannot get in: ask once with one that does.
-        await (await nats.connect(url, allow_reconnect=False, **options)).close()
+        once = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
+        await (await nats.connect(url, **once, **options)).close()
         return await nats.connect(
             url, max_reconnect_attempts=-1, reconnect_time_wait=RECONNECT_SECONDS, **options
         )
