@@ -1,5 +1,6 @@
 """The log as a feed: one tenant's events and nobody else's."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,9 @@ from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, Memor
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
-from aigestion.kernel.errors import InvalidInput
+from aigestion.kernel.errors import InvalidInput, ViewBehind
 from aigestion.kernel.ids import new_id
+from aigestion.queries import feed as feed_module
 from aigestion.queries.feed import FeedQueries
 from tests.support.history import chat, document, id_of, started
 
@@ -104,3 +106,26 @@ async def test_a_bad_parameter_is_named(log: Log, field: str, wrong: dict[str, A
         await log.feed.feed("demo", **{"after": 0, "limit": 9} | wrong)
 
     assert [error["field"] for error in caught.value.details["errors"]] == [field]
+
+
+async def test_who_has_written_waits_until_the_log_is_that_far(log: Log) -> None:
+    await log.happened(started())
+
+    waiting = asyncio.create_task(log.feed.feed("demo", after=0, limit=9, min_position=2))
+    await asyncio.sleep(0.01)
+    await log.happened(chat("one"))
+
+    assert (await waiting).position == 2
+
+
+async def test_a_position_that_nobody_writes_is_not_waited_for_for_ever(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "WAIT_SECONDS_MAX", 0.05)
+    await log.happened(started())
+
+    with pytest.raises(ViewBehind) as caught:
+        await log.feed.feed("demo", after=0, limit=9, min_position=2)
+
+    assert caught.value.details["position"] == 1
+    assert caught.value.details["retry_after_seconds"] == 1

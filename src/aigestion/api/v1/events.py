@@ -10,7 +10,6 @@ from aigestion.api.answers import POSITION_HEADER, Answered, MinPosition, proble
 from aigestion.api.request import ApiRequest
 from aigestion.events.catalog import EVENTS
 from aigestion.events.recorded import Recorded
-from aigestion.kernel.errors import ViewBehind
 from aigestion.queries.answer import BIGINT_MAX, invalid
 from aigestion.queries.feed import FEED_EVENTS_MAX
 
@@ -59,12 +58,9 @@ async def read_events(
         types=types or (),
         tag=tag,
         limit=limit,
+        min_position=min_position,
     )
     events = answer.data
     last = events[-1].position if events else after
     position = max(answer.position, last)
-    if position < min_position:  # the log is never behind: nobody has written that yet
-        raise ViewBehind(
-            f"The log ends at {position}.", position=position, min_position=min_position
-        )
     return Answered(Feed(events, last if len(events) == limit else position), position)

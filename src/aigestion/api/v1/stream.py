@@ -11,7 +11,7 @@ from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 
-from aigestion.api.answers import problems
+from aigestion.api.answers import MinPosition, problems
 from aigestion.api.doors import Doors
 from aigestion.api.request import ApiRequest
 from aigestion.api.sse import HEARTBEAT, EventStream, OpenStreams, frame
@@ -67,6 +67,7 @@ async def stream(
     after: Annotated[
         int, QueryParameter(ge=0, le=BIGINT_MAX, description="Begin behind this position.")
     ] = 0,
+    min_position: MinPosition = 0,
     last_event_id: Annotated[
         str | None,
         HeaderParameter(name="Last-Event-ID", description="Sent by browsers; goes before `after`."),
@@ -81,6 +82,7 @@ async def stream(
     doors, tenant = request.doors, request.tenant
     streams: OpenStreams = request.app.state.streams
     streams.check()
+    await doors.feed.at_least(min_position)
     await _must_exist(doors, tenant, conversation_id)
     return EventStream(follow(doors, tenant, conversation_id, after), doors.draining, streams)
 

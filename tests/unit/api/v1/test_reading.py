@@ -4,7 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
+from aigestion.queries import feed
 from tests.support.api_fakes import NOW, OPERATOR_TOKEN, World
 from tests.unit.api.conftest import Client
 
@@ -163,3 +166,16 @@ async def test_what_goes_wrong_on_the_way_is_the_last_line(client: Client) -> No
     assert answer.status_code == 200
     assert lines[0]["position"] == 0
     assert (lines[-1]["status"], lines[-1]["code"]) == (500, "internal-error")
+
+
+async def test_feed_and_stream_say_so_if_the_log_is_not_that_far(
+    client: Client, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "WAIT_SECONDS_MAX", 0.05)
+
+    for path in ("/v1/events", f"/v1/conversations/{conversation}/stream"):
+        answer = await client.get(path, params={"min_position": 99})
+
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert (answer.json()["code"], answer.json()["min_position"]) == ("view-behind", 99)
