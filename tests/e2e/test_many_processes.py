@@ -1,0 +1,145 @@
+"""Every role in numbers on shared servers: rolled once under load, rebuilt under load, nothing lost or failed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from aigestion.projections.catalog import PROJECTIONS
+from tests.support.balanced import Balanced, balanced
+from tests.support.cluster import Cluster, Role, cluster
+from tests.support.tasks import eventually
+
+CONVERSATIONS = 2_000
+ASKING_AT_ONCE = 16
+ROLES = ("api", "api", "relay", "relay", "project", "project", "agents", "agents", "agents")
+SETTLE_SECONDS_MAX = 240.0
+CALM = {"AIGESTION_HTTP__DRAIN_NOTICE_SECONDS": "1"}
+REPLIES = "SELECT count(*) FROM log.events WHERE type = 'agent.replied'"
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("production")) as made:
+        yield made
+
+
+async def test_everything_is_rolled_and_rebuilt_under_load_and_nobody_notices(
+    production: Cluster,
+) -> None:
+    roles = production.started(*ROLES, **CALM)
+    key = production.tenant("acme")
+    apis = [role.url for role in roles if role.name == "api"]
+
+    async with balanced(apis, key) as api, _log(production) as log:
+        await _known(api)
+        await _document(api)
+        asking = asyncio.create_task(_ask(api, CONVERSATIONS))
+        await asyncio.to_thread(_roll, roles)
+        rebuilt = await asyncio.to_thread(_rebuild, production)
+        await asking
+        await eventually(lambda: _replied(log, CONVERSATIONS), SETTLE_SECONDS_MAX)
+
+        assert api.failures == []
+        assert api.requests > 2 * CONVERSATIONS
+        assert len(rebuilt) == len(PROJECTIONS)
+        verified = await asyncio.to_thread(production.cli, "audit", "verify", "--json")
+        told = json.loads(verified.stdout)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        assert {finding["check"] for finding in told["findings"]} == {
+            "log",
+            "broker",
+            *(f"view {projection.name}" for projection in PROJECTIONS),
+        }
+        usage = await api.request("GET", "/v1/analytics/usage?by=month")
+        assert usage is not None
+        (month,) = usage.json()["items"]
+        assert (month["messages"], month["replies"]) == (CONVERSATIONS, CONVERSATIONS)
+    assert all(role.running for role in roles)
+
+
+def _roll(roles: list[Role]) -> None:
+    """Stop and start each once; one that stops in good order ends with 0."""
+    for role in roles:
+        assert role.terminate() == 0, role.said()
+        role.start()
+        role.wait_ready()
+
+
+def _rebuild(production: Cluster) -> list[str]:
+    """Rebuild every read model beside the serving ones; each compares itself before it switches."""
+    rebuilt = []
+    for projection in PROJECTIONS:
+        done = production.cli("projections", "rebuild", projection.name, "--json")
+        assert done.returncode == 0, done.stderr
+        rebuilt.append(json.loads(done.stdout)["fingerprint"]["digest"])
+    return rebuilt
+
+
+async def _ask(api: Balanced, conversations: int) -> None:
+    """So many conversations with a question each, some at a time."""
+    room = asyncio.Semaphore(ASKING_AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with room:
+            started = await api.request(
+                "POST",
+                "/v1/conversations",
+                json={"title": f"Conversation {number}"},
+                headers={"Idempotency-Key": str(uuid4())},
+            )
+            if started is None or started.status_code != 201:
+                return
+            conversation = started.json()["conversation_id"]
+            said = {"type": "user.chat", "text": f"How dense is position {number}?"}
+            answer = await api.request(
+                "POST",
+                f"/v1/conversations/{conversation}/interactions",
+                json=said,
+                headers={"Idempotency-Key": str(uuid4())},
+            )
+            if answer is not None and number % 10 == 0:
+                position = answer.headers["aigestion-position"]
+                await api.request(
+                    "GET", f"/v1/conversations/{conversation}?min_position={position}"
+                )
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(conversations):
+            tasks.create_task(one(number))
+
+
+async def _document(api: Balanced) -> None:
+    text = "A dense position is the number an event gets when it is committed, without holes."
+    added = await api.request("POST", "/v1/documents", json={"title": "Positions", "text": text})
+    assert added is not None
+    assert added.status_code == 201, added.text
+
+
+async def _known(api: Balanced) -> None:
+    """A fresh key opens something as soon as the directory has it."""
+
+    async def opens() -> bool:
+        answer = await api.request("GET", "/v1/conversations")
+        return answer is not None and answer.status_code == 200
+
+    await eventually(opens, 30)
+    api.failures.clear()
+
+
+async def _replied(log: "asyncpg.Connection", count: int) -> bool:
+    await asyncio.sleep(0.5)
+    return int(await log.fetchval(REPLIES)) >= count
+
+
+@asynccontextmanager
+async def _log(production: Cluster) -> "AsyncIterator[asyncpg.Connection]":
+    connection = await asyncpg.connect(production.environment["AIGESTION_POSTGRES_OWNER_URL"])
+    try:
+        yield connection
+    finally:
+        await connection.close()
