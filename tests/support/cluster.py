@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from socket import create_connection
 from typing import Any, Self
 from urllib.error import URLError
 
@@ -98,9 +99,12 @@ class Role:
 class Cluster:
     """Shared engines, running; roles are started one by one and end with the block."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], engines: "Mapping[str, Engine]"
+    ) -> None:
         self.folder = folder
         self.environment = dict(environment)
+        self.engines = engines
         self.roles: list[Role] = []
 
     def role(self, name: str, **settings: str) -> Role:
@@ -147,26 +151,64 @@ class Cluster:
             role.kill()
 
 
+class Engine:
+    """A server that can be killed and started again on the same port and data."""
+
+    def __init__(self, command: list[Any], folder: Path, port: int) -> None:
+        self._command = command
+        self._folder = folder
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it takes connections."""
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(
+            self._command, cwd=self._folder, stdout=quiet, stderr=quiet
+        )
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while True:
+            with suppress(OSError):
+                create_connection(("127.0.0.1", self._port), 1).close()
+                return
+            assert self._process.poll() is None, f"{self._command}: {self._process.returncode}"
+            assert time.monotonic() < deadline, f"{self._command} does not answer"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """kill -9, and wait for its end."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
 @contextmanager
 def cluster(
     folder: Path, *, elasticsearch_url: str | None = None, valkey_url: str | None = None
 ) -> Iterator[Cluster]:
     """Every engine of a production set, of its own, migrated; nothing is left running."""
+    ports = {name: free_port() for name in ("nats", "clickhouse", "qdrant")}
+    engines = {
+        "nats": _nats(folder / "nats", ports["nats"]),
+        "clickhouse": _module("clickhouse_server", folder / "clickhouse", ports["clickhouse"]),
+        "qdrant": _module("qdrant_server", folder / "qdrant", ports["qdrant"]),
+    }
     with ExitStack() as stack:
         postgres = stack.enter_context(postgres_server())
-        nats = stack.enter_context(_nats(folder / "nats"))
-        clickhouse = stack.enter_context(_server("clickhouse_server", folder / "clickhouse"))
-        qdrant = stack.enter_context(_server("qdrant_server", folder / "qdrant"))
-        runtime = postgres.replace("postgres@", "aigestion:runtime@")
+        for engine in engines.values():
+            stack.callback(engine.kill)
+            engine.start()
+        at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("AIGESTION_")},
             "NO_COLOR": "1",
             "AIGESTION_POSTGRES_OWNER_URL": postgres,
-            "AIGESTION_POSTGRES_URL": runtime,
-            "AIGESTION_NATS_URL": nats.format(user="app", password=PASSWORDS["app"]),
-            "TEST_NATS_RELAY_URL": nats.format(user="relay", password=PASSWORDS["relay"]),
-            "AIGESTION_CLICKHOUSE_URL": clickhouse,
-            "AIGESTION_QDRANT_URL": qdrant,
+            "AIGESTION_POSTGRES_URL": postgres.replace("postgres@", "aigestion:runtime@"),
+            "AIGESTION_NATS_URL": f"nats://app:{PASSWORDS['app']}@{at['nats']}",
+            "TEST_NATS_RELAY_URL": f"nats://relay:{PASSWORDS['relay']}@{at['nats']}",
+            "AIGESTION_CLICKHOUSE_URL": f"http://{at['clickhouse']}",
+            "AIGESTION_QDRANT_URL": f"http://{at['qdrant']}",
             "AIGESTION_LOG__MASTER_KEY_FILE": str(folder / "master.key"),
             "AIGESTION_OPERATOR_KEY": OPERATOR_KEY,
         }
@@ -174,49 +216,21 @@ def cluster(
             environment["AIGESTION_ELASTICSEARCH_URL"] = elasticsearch_url
         if valkey_url is not None:
             environment["AIGESTION_VALKEY_URL"] = valkey_url
-        made = stack.enter_context(Cluster(folder, environment))
+        made = stack.enter_context(Cluster(folder, environment, engines))
         migrated = made.cli("migrate")
         assert migrated.returncode == 0, migrated.stderr
         yield made
 
 
-@contextmanager
-def _nats(folder: Path) -> Iterator[str]:
-    """A broker with the accounts and rights of the embedded one; yields its URL to fill in."""
+def _nats(folder: Path, port: int) -> Engine:
+    """A broker with the accounts and rights of the embedded one."""
     folder.mkdir(parents=True)
-    port = free_port()
     (folder / "nats.conf").write_text(configuration(port, PASSWORDS))
-    command: list[Any] = [Path(sys.executable).parent / "nats-server", "-c", "nats.conf"]
-    with _running(command, folder, port):
-        yield f"nats://{{user}}:{{password}}@127.0.0.1:{port}"
+    binary = Path(sys.executable).parent / "nats-server"
+    return Engine([binary, "-c", "nats.conf"], folder, port)
 
 
-@contextmanager
-def _server(module: str, folder: Path) -> Iterator[str]:
+def _module(name: str, folder: Path, port: int) -> Engine:
     folder.mkdir(parents=True)
-    port = free_port()
-    command = [sys.executable, "-m", f"tests.support.{module}", "--port", str(port)]
-    with _running([*command, "--path", str(folder)], Path(__file__).parents[2], port):
-        yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
-def _running(command: list[Any], folder: Path, port: int) -> Iterator[None]:
-    from socket import create_connection
-
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + READY_SECONDS_MAX
-        while True:
-            with suppress(OSError):
-                create_connection(("127.0.0.1", port), 1).close()
-                break
-            assert process.poll() is None, f"{command} ended with {process.returncode}"
-            assert time.monotonic() < deadline, f"{command} does not answer"
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait(STOP_SECONDS_MAX)
+    command = [sys.executable, "-m", f"tests.support.{name}", "--port", str(port)]
+    return Engine([*command, "--path", str(folder)], Path(__file__).parents[2], port)
