@@ -17,14 +17,16 @@ from aigestion.readstores.clickhouse.engine import ClickHouse
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, ReadStore, Row, View
 from aigestion.readstores.postgres.store import PostgresReadStore
-from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
+from aigestion.readstores.qdrant.store import QdrantReadStore
 from tests.support.embedder import WordEmbedder
 from tests.support.log import migrated
+from tests.support.qdrant_server import QdrantServer
 
 VIEW = View("documents", 1, 1)
 OTHER = View("documents", 1, 2)
 MOMENT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 FIELDS = ("document_key", "tenant", "document_id", "n", "title", "text", "added_at", "position")
+KEYWORDS = {"documents": ("tenant", "document_key")}
 SCRIPTS = Path(__file__).parent / "read_store_sql"
 
 
@@ -47,14 +49,20 @@ async def clickhouse(tmp_path: Path) -> AsyncIterator[ClickHouseReadStore]:
 
 
 @pytest.fixture
-async def qdrant(tmp_path: Path) -> AsyncIterator[QdrantEdgeReadStore]:
-    keywords = {"documents": ("tenant", "document_key")}
-    store = QdrantEdgeReadStore(tmp_path / "qdrant", WordEmbedder(), keywords)
-    yield store
-    await store.close()
+async def qdrant(tmp_path: Path) -> AsyncIterator[QdrantReadStore]:
+    directory = tmp_path / "qdrant"
+    async with QdrantReadStore.open(directory, WordEmbedder(), keywords=KEYWORDS) as store:
+        yield store
 
 
-@pytest.fixture(params=["memory", "postgres", "clickhouse", "qdrant"])
+@pytest.fixture
+async def qdrant_server(tmp_path: Path) -> AsyncIterator[QdrantReadStore]:
+    with QdrantServer(tmp_path / "qdrant") as server:
+        async with QdrantReadStore.connect(server.url, WordEmbedder(), keywords=KEYWORDS) as store:
+            yield store
+
+
+@pytest.fixture(params=["memory", "postgres", "clickhouse", "qdrant", "qdrant_server"])
 def store(request: pytest.FixtureRequest) -> ReadStore:
     return request.getfixturevalue(request.param)
 

@@ -1,17 +1,25 @@
 """Rows as points: what a point carries, and which text its vector stands for."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 from uuid import UUID, uuid5
 
 import msgspec
 
+from aigestion.kernel.errors import ChangeRejected
 from aigestion.readstores.port import Row
 
-COLLECTION, KEY, MODEL = "_collection", "_key", "_embedding_model"
-"""What a point carries beside its row's fields."""
-_OWN = frozenset({COLLECTION, KEY, MODEL})
+COLLECTION, KEY, MODEL, POSITION = "_collection", "_key", "_embedding_model", "_position"
+"""What a point carries beside its row's fields. `_position`: as of when it was written."""
+_OWN = frozenset({COLLECTION, KEY, MODEL, POSITION})
 _POINTS = UUID("3c0f6c0e-5f55-5a8e-9d1c-2b7f3c1a9e40")
+
+CHECKPOINT_ID = str(UUID(int=0))
+"""A reserved point: no row and no vector, only the position that the view reflects."""
+
+POINT_BYTES_MAX = 4_000_000
+"""What a server takes in one request is 32 MB unless it is told otherwise."""
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -27,6 +35,18 @@ def payload_of(collection: str, key: str, fields: Mapping[str, Any]) -> Payload:
     return {**msgspec.to_builtins(present), COLLECTION: collection, KEY: key}
 
 
+def check(payload: Payload) -> None:
+    """`ChangeRejected` for a row that no engine will ever take."""
+    try:
+        size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError) as error:
+        raise ChangeRejected(f"The row {payload[KEY]} is not JSON: {error}") from error
+    if size > POINT_BYTES_MAX:
+        raise ChangeRejected(
+            f"The row {payload[KEY]} has {size:,} bytes; a point has at most {POINT_BYTES_MAX:,}."
+        )
+
+
 def fields_of(payload: Payload) -> dict[str, Any]:
     """The fields of a point's row."""
     return {name: value for name, value in payload.items() if name not in _OWN}
@@ -35,6 +55,11 @@ def fields_of(payload: Payload) -> dict[str, Any]:
 def row_of(payload: Payload) -> Row:
     """The row of a point."""
     return Row(payload[COLLECTION], payload[KEY], fields_of(payload))
+
+
+def is_row(payload: Payload) -> bool:
+    """Whether a point stands for a row: the checkpoint does not, nor what is left of a deleted one."""
+    return COLLECTION in payload
 
 
 def embedded_text(payload: Payload) -> str | None:

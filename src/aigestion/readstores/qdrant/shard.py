@@ -4,24 +4,30 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from uuid import UUID
 
-from aigestion.kernel.errors import Unavailable
-from aigestion.readstores.qdrant.points import COLLECTION, Payload
+from aigestion.kernel.errors import ChangeRejected, Unavailable
+from aigestion.readstores.qdrant.points import (
+    CHECKPOINT_ID,
+    COLLECTION,
+    POSITION,
+    Payload,
+    is_row,
+)
+from aigestion.readstores.qdrant.port import POINTS_IN_PAGE_MAX, Found, Vector
 
 if TYPE_CHECKING:  # The wheel is an extra: only who opens a shard needs it.
     from qdrant_edge import EdgeShard, Filter
 
-POINTS_IN_PAGE_MAX = 256
 SEARCH_THREADS_MAX = 2
 
-_CHECKPOINT_ID = str(UUID(int=0))
-"""A reserved point: no row and no vector, only the position that the view reflects."""
 _NO_VECTOR: dict[str, Any] = {}
 
 
 class Shard:
-    """Points with vectors of one length. The engine allows one process, and any number of threads."""
+    """Points with vectors of one length. The engine allows one process, and any number of threads.
+
+    So nobody else writes, and no writer is late: the newest that a point may replace is not looked at.
+    """
 
     def __init__(self, shard: "EdgeShard") -> None:
         self._shard = shard
@@ -60,15 +66,28 @@ class Shard:
             ) from error
 
     def checkpoint(self) -> int:
-        return int(self.payloads([_CHECKPOINT_ID])[_CHECKPOINT_ID]["position"])
+        """0 also for a shard of an older make: its rows are put again, and keep their vectors."""
+        return int(self.find([CHECKPOINT_ID])[CHECKPOINT_ID].get(POSITION, 0))
 
     def move_checkpoint(self, position: int) -> None:
-        self.put({_CHECKPOINT_ID: ({"position": position}, None)})
+        self.put({CHECKPOINT_ID: ({}, None)}, position)
+        self._shard.flush()
 
-    def payloads(self, ids: Sequence[str]) -> dict[str, Payload]:
+    def find(self, ids: Sequence[str]) -> dict[str, Payload]:
         """By id; points that are not there are left out."""
         records = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
         return {str(record.id): record.payload or {} for record in records}
+
+    def find_with_vectors(self, ids: Sequence[str]) -> Found:
+        """By id; points that are not there are left out."""
+        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
+        return {
+            str(record.id): (
+                record.payload or {},
+                _only(record.vector),
+            )
+            for record in records
+        }
 
     def where(self, collection: str, field: str, value: Any) -> dict[str, Payload]:
         """Every point of a collection whose field has this value, by id."""
@@ -76,27 +95,30 @@ class Shard:
 
     def all(self) -> Iterator[Payload]:
         """Every row's point, a page at a time."""
-        for id_, payload in self._pages(None):
-            if id_ != _CHECKPOINT_ID:
+        for _, payload in self._pages(None):
+            if is_row(payload):
                 yield payload
 
-    def put(self, points: Mapping[str, tuple[Payload, Sequence[float] | None]]) -> None:
-        """Write points whole: (payload, vector) by id."""
+    def put(self, points: Found, position: int) -> None:
+        """Write points whole. `ChangeRejected` if a vector has not the shard's length."""
         import qdrant_edge as qdrant
 
-        if points:
-            written = [
-                qdrant.Point(id_, _NO_VECTOR if vector is None else list(vector), payload)
-                for id_, (payload, vector) in points.items()
-            ]
+        if not points:
+            return
+        written = [
+            qdrant.Point(
+                id_,
+                _NO_VECTOR if vector is None else list(vector),
+                {**payload, POSITION: position},
+            )
+            for id_, (payload, vector) in points.items()
+        ]
+        try:
             self._shard.update(qdrant.UpdateOperation.upsert_points(written))
-
-    def overwrite(self, payloads: Mapping[str, Payload]) -> None:
-        """Write what points carry, and leave their vectors as they are."""
-        import qdrant_edge as qdrant
-
-        for id_, payload in payloads.items():
-            self._shard.update(qdrant.UpdateOperation.overwrite_payload([id_], payload))
+        except Exception as error:  # the engine has no error classes of its own
+            if "dimension" in str(error):
+                raise ChangeRejected(f"Qdrant does not take a point: {error}") from error
+            raise
 
     def delete(self, ids: Sequence[str]) -> None:
         import qdrant_edge as qdrant
@@ -105,7 +127,7 @@ class Shard:
             self._shard.update(qdrant.UpdateOperation.delete_points(list(ids)))
 
     def nearest(
-        self, vector: Sequence[float], limit: int, matching: Mapping[str, Any]
+        self, vector: Vector, limit: int, matching: Mapping[str, Any]
     ) -> list[tuple[float, Payload]]:
         """(cosine similarity, payload) of the nearest points with these values, the best first."""
         import qdrant_edge as qdrant
@@ -121,9 +143,6 @@ class Shard:
         except Exception as error:  # also if the shard was closed while we waited
             raise Unavailable(f"Qdrant does not answer: {error}", engine="qdrant") from error
         return [(hit.score, hit.payload or {}) for hit in found]
-
-    def flush(self) -> None:
-        self._shard.flush()
 
     def optimize(self) -> None:
         """Merge segments and build the vector index: seconds for some ten thousand points."""
@@ -164,3 +183,8 @@ def _matching(values: Mapping[str, Any]) -> "Filter":
             case _:
                 raise TypeError(f"{field} cannot be looked for by a {type(value).__name__}")
     return qdrant.Filter(must=conditions)
+
+
+def _only(vector: Any) -> Vector | None:
+    """A shard has one unnamed vector a point: none is an empty map."""
+    return vector or None
