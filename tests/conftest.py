@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 import uuid_utils
 
+from tests.support.clickhouse_server import ClickHouseProcess
 from tests.support.engines import nats_server, postgres_server
 from tests.support.program import Program
 
@@ -33,6 +34,13 @@ def nats_url() -> Iterator[str]:
     """A broker of its own: streams have fixed names."""
     with nats_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseProcess]:
+    """A server that tests share: each keeps to a namespace of its own."""
+    with ClickHouseProcess(tmp_path_factory.mktemp("clickhouse")) as server:
+        yield server
 
 
 @pytest.fixture

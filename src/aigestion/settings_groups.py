@@ -93,6 +93,9 @@ class ClickHouse(_Group):
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="Make replicated tables on this cluster.",
     )
+    retention_days: int | None = Field(
+        None, ge=1, le=36_500, description="Forget rows that are older; nothing is if not given."
+    )
 
 
 class Elasticsearch(_Group):

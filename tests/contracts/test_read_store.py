@@ -7,17 +7,21 @@ from typing import Any
 
 import asyncpg
 import pytest
+import uuid_utils
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aigestion.kernel.errors import CheckpointMoved
 from aigestion.projections.fingerprint import canonical
 from aigestion.projections.memory_store import MemoryReadStore
-from aigestion.readstores.clickhouse.engine import ClickHouse
+from aigestion.readstores.clickhouse.chdb import EmbeddedClickHouse
+from aigestion.readstores.clickhouse.http import ClickHouseServer
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.clickhouse.tables import Layout
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, ReadStore, Row, View
 from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.qdrant.store import QdrantReadStore
+from tests.support.clickhouse_server import ClickHouseProcess
 from tests.support.embedder import WordEmbedder
 from tests.support.log import migrated
 from tests.support.qdrant_server import QdrantServer
@@ -43,9 +47,17 @@ async def postgres(database_url: str) -> AsyncIterator[PostgresReadStore]:
 
 @pytest.fixture
 async def clickhouse(tmp_path: Path) -> AsyncIterator[ClickHouseReadStore]:
-    engine = await ClickHouse.connect(interface="chdb", path=str(tmp_path / "clickhouse"))
-    yield ClickHouseReadStore(engine, SCRIPTS)
-    await engine.close()
+    async with EmbeddedClickHouse.open(tmp_path / "clickhouse") as engine:
+        yield ClickHouseReadStore(engine, Layout(scripts=SCRIPTS))
+
+
+@pytest.fixture
+async def clickhouse_http(
+    clickhouse_server: ClickHouseProcess,
+) -> AsyncIterator[ClickHouseReadStore]:
+    namespace = f"t_{uuid_utils.uuid4().hex}"
+    async with ClickHouseServer.connect(clickhouse_server.url) as engine:
+        yield ClickHouseReadStore(engine, Layout(scripts=SCRIPTS, namespace=namespace))
 
 
 @pytest.fixture
@@ -62,7 +74,9 @@ async def qdrant_server(tmp_path: Path) -> AsyncIterator[QdrantReadStore]:
             yield store
 
 
-@pytest.fixture(params=["memory", "postgres", "clickhouse", "qdrant", "qdrant_server"])
+@pytest.fixture(
+    params=["memory", "postgres", "clickhouse", "clickhouse_http", "qdrant", "qdrant_server"]
+)
 def store(request: pytest.FixtureRequest) -> ReadStore:
     return request.getfixturevalue(request.param)
 

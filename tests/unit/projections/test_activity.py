@@ -5,7 +5,7 @@ import msgspec
 from aigestion.events.catalog import EVENTS
 from aigestion.events.conversation import UserAction, UserVoice
 from aigestion.events.knowledge import DocumentRemoved
-from aigestion.projections.activity import activity, project
+from aigestion.projections.activity import EXCERPT_CHARS_MAX, activity, project
 from aigestion.readstores.port import Put
 from tests.support.history import History, chat, document, id_of
 from tests.support.samples import history_of_everything
@@ -28,6 +28,7 @@ def test_an_event_is_a_row_that_says_what_and_when() -> None:
             "agent": "assistant",
             "action": None,
             "text_chars": len("Where is the harbour?"),
+            "excerpt": "Where is the harbour?",
             "occurred_at": recorded.occurred_at,
             "recorded_at": recorded.recorded_at,
         },
@@ -45,24 +46,30 @@ def test_every_type_of_event_is_one_row_with_the_same_fields() -> None:
     assert len({tuple(put.fields) for put in puts}) == 1
 
 
-def test_no_row_holds_a_word_of_what_was_said() -> None:
+def test_a_list_gets_the_beginning_of_what_was_said() -> None:
+    [put] = project(History().happened(chat("ñ" * EXCERPT_CHARS_MAX + "xylophonquartz")))
+
+    assert put.fields["excerpt"] == "ñ" * EXCERPT_CHARS_MAX
+    assert put.fields["text_chars"] == EXCERPT_CHARS_MAX + len("xylophonquartz")
+
+
+def test_no_row_holds_a_word_of_what_was_not_speech() -> None:
     history = History()
-    for event in (
-        chat("xylophonquartz"),
-        document("harbour", "xylophonquartz", title="xylophonquartz"),
+    history.happened(document("harbour", "xylophonquartz", title="xylophonquartz"))
+    history.happened(
         UserAction(
             conversation_id=id_of("harbour"),
             user_id="ana",
             agent="assistant",
             name="searched",
             properties={"q": "xylophonquartz"},
-        ),
-    ):
-        history.happened(event)
+        )
+    )
 
     rows = [project(recorded) for recorded in history.events]
 
     assert b"xylophonquartz" not in msgspec.json.encode(rows)
+    assert [put.fields["excerpt"] for (put,) in rows] == [None, None]
 
 
 def test_an_action_is_counted_by_its_name() -> None:
@@ -82,7 +89,7 @@ def test_what_was_spoken_counts_by_its_transcript() -> None:
 
     [put] = project(History().happened(voice))
 
-    assert put.fields["text_chars"] == 4
+    assert (put.fields["text_chars"], put.fields["excerpt"]) == (4, "ahoy")
 
 
 def test_an_event_outside_conversations_has_none() -> None:
@@ -91,7 +98,7 @@ def test_an_event_outside_conversations_has_none() -> None:
     assert (put.fields["conversation_id"], put.fields["agent"]) == (None, None)
 
 
-def test_what_is_erased_has_no_length() -> None:
+def test_what_is_erased_has_neither_length_nor_excerpt() -> None:
     [put] = project(History().happened(chat("[erased]"), erased=("text",)))
 
-    assert put.fields["text_chars"] == 0
+    assert (put.fields["text_chars"], put.fields["excerpt"]) == (0, None)

@@ -1,30 +1,23 @@
-"""ClickHouse, a server or in process (chDB), through one client interface that blocks."""
+"""The port of a ClickHouse, be it a server or the engine in this process."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
-from aigestion.kernel.errors import Unavailable
-from aigestion.readstores.worker_threads import WorkerThreads
-
-if TYPE_CHECKING:  # Importing it takes most of a second: only who opens an engine pays for it.
-    from clickhouse_connect.driver.client import Client
-    from clickhouse_connect.driver.common import StreamContext
-
-READERS = 2
 QUERY_SECONDS_MAX = 10
+MEMORY_MAX_BYTES = 1 << 30
+"""What one query or insert may take."""
 ROWS_IN_BLOCK_MAX = 8_192
 
-_SETTINGS = {
+SETTINGS: Mapping[str, Any] = {
     "async_insert": 0,  # an insert that is acknowledged is written
+    "insert_deduplicate": 0,  # rows are: a block that looks like an earlier one must not be lost
     "max_execution_time": QUERY_SECONDS_MAX,
+    "max_memory_usage": MEMORY_MAX_BYTES,
     "max_block_size": ROWS_IN_BLOCK_MAX,
 }
-_NO_TABLE, _NO_DATABASE = 60, 81
-C = TypeVar("C")
-T = TypeVar("T")
+UNHURRIED: Mapping[str, Any] = {"max_execution_time": 0}
+"""For a stream of blocks: its reader sets the pace."""
+
 Rows: TypeAlias = Sequence[Sequence[Any]]
 
 
@@ -32,110 +25,31 @@ class NoSuchTable(LookupError):
     """The table that was asked for, or its database, is not there."""
 
 
-class ClickHouse:
-    """One client that writes and some that read: a long query never keeps an insert waiting.
+class Engine(Protocol):
+    """Where statements run; `{name:Type}` in one stands for a parameter.
 
-    An embedded engine belongs to one process, and a process has one. Raises `Unavailable` for what
-    another attempt may cure, `NoSuchTable` for a view that is not there.
+    Every call raises `NoSuchTable`, `Unavailable` for what a moment later may work, and `Misconfigured`
+    for what somebody has to put right: credentials, grants. A call that writes is done when its
+    caller is released, also if that was cancelled.
     """
 
-    def __init__(self, writer: "Client", readers: Sequence["Client"]) -> None:
-        self._clients = (writer, *readers)
-        self._writer = writer
-        self._writing = asyncio.Lock()
-        self._idle: asyncio.Queue[Client] = asyncio.Queue()
-        for reader in readers:
-            self._idle.put_nowait(reader)
-        self._threads = WorkerThreads("clickhouse", len(self._clients))
+    async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that changes something."""
+        ...
 
-    @classmethod
-    async def connect(cls, **target: Any) -> Self:
-        """`interface="chdb", path=…` opens the engine in this process, `dsn="https://…"` reaches a server."""
-        clients = await asyncio.to_thread(_clients, target)
-        return cls(clients[0], clients[1:])
+    async def insert(
+        self, database: str, table: str, types: Mapping[str, str], columns: Sequence[Sequence[Any]]
+    ) -> None:
+        """Insert the values of these columns; `types` by their names, in the same order.
 
-    async def write(self, work: Callable[["Client"], T]) -> T:
-        """Do something with the writing client, alone."""
-        async with self._writing:
-            return await self._threads.run(_translated, work, self._writer)
-
-    async def read(self, work: Callable[["Client"], T]) -> T:
-        """Do something with an idle reading client."""
-        async with self._reader() as client:
-            return await self._threads.run(_translated, work, client)
+        Raises `ChangeRejected` for values that a column will never take.
+        """
+        ...
 
     async def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Rows:
-        """The rows of a query; `{name:Type}` in it stands for a parameter."""
-        given = dict(parameters or {})
-        return await self.read(lambda client: client.query(statement, given).result_rows)
+        """The rows of an answer that fits into memory."""
+        ...
 
-    async def stream(self, statement: str) -> AsyncIterator[Rows]:
-        """The rows of a query, block by block: they need not fit into memory."""
-        async with self._reader() as client:
-            blocks = await self._threads.run(_translated, partial(_opened, statement), client)
-            try:
-                while block := await self._threads.run(_translated, _next_block, blocks):
-                    yield block
-            finally:
-                await self._threads.run(blocks.__exit__, None, None, None)
-
-    async def close(self) -> None:
-        """Close the engine; what runs is waited for."""
-        async with self._writing:
-            readers = [await self._idle.get() for _ in self._clients[1:]]
-            for client in (*readers, self._writer):
-                await self._threads.run(client.close)
-            self._threads.close()
-
-    @asynccontextmanager
-    async def _reader(self) -> AsyncIterator["Client"]:
-        client = await self._idle.get()
-        try:
-            yield client
-        finally:
-            self._idle.put_nowait(client)
-
-
-def _clients(target: Mapping[str, Any]) -> list["Client"]:
-    import clickhouse_connect
-    from clickhouse_connect.driver.exceptions import ClickHouseError
-
-    with ExitStack() as opened:
-        clients = []
-        try:
-            for _ in range(1 + READERS):
-                client = clickhouse_connect.get_client(
-                    **target, settings=_SETTINGS, tz_mode="aware"
-                )
-                opened.callback(client.close)
-                clients.append(client)
-        except ClickHouseError as error:
-            raise Unavailable(
-                f"ClickHouse cannot be opened: {error}", engine="clickhouse"
-            ) from error
-        opened.pop_all()
-        return clients
-
-
-def _opened(statement: str, client: "Client") -> "StreamContext":
-    no_limit = {"max_execution_time": 0}  # the reader sets the pace
-    blocks: StreamContext = client.query_row_block_stream(statement, settings=no_limit)
-    blocks.__enter__()  # type: ignore[no-untyped-call]
-    return blocks
-
-
-def _next_block(blocks: "StreamContext") -> Rows | None:
-    return next(blocks, None)
-
-
-def _translated(work: Callable[[C], T], client: C) -> T:
-    from clickhouse_connect.driver.exceptions import Error, OperationalError
-
-    try:
-        return work(client)
-    except Error as error:
-        if error.code in (_NO_TABLE, _NO_DATABASE):
-            raise NoSuchTable(str(error)) from error
-        if isinstance(error, OperationalError):
-            raise Unavailable("ClickHouse does not answer.", engine="clickhouse") from error
-        raise
+    def blocks(self, statement: str) -> AsyncGenerator[Rows, None]:
+        """The rows of any answer, some at a time: they need not fit into memory."""
+        ...

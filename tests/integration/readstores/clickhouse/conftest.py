@@ -1,15 +1,36 @@
-"""A ClickHouse engine in this process."""
+"""Both ways to a ClickHouse: in this process, and over HTTP; whatever is asked here is asked of both."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uuid_utils
 
-from aigestion.readstores.clickhouse.engine import ClickHouse
+from aigestion.readstores.clickhouse.chdb import EmbeddedClickHouse
+from aigestion.readstores.clickhouse.engine import Engine
+from aigestion.readstores.clickhouse.http import ClickHouseServer
+from aigestion.readstores.clickhouse.tables import Layout
+from tests.support.clickhouse_server import ClickHouseProcess
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[ClickHouse]:
-    engine = await ClickHouse.connect(interface="chdb", path=str(tmp_path / "clickhouse"))
-    yield engine
-    await engine.close()
+async def embedded(tmp_path: Path) -> AsyncIterator[EmbeddedClickHouse]:
+    async with EmbeddedClickHouse.open(tmp_path / "clickhouse") as engine:
+        yield engine
+
+
+@pytest.fixture
+async def server(clickhouse_server: ClickHouseProcess) -> AsyncIterator[ClickHouseServer]:
+    async with ClickHouseServer.connect(clickhouse_server.url) as engine:
+        yield engine
+
+
+@pytest.fixture(params=["embedded", "server"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def layout() -> Layout:
+    """A namespace nobody else uses."""
+    return Layout(namespace=f"t_{uuid_utils.uuid4().hex}")

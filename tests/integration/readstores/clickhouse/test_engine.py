@@ -1,19 +1,22 @@
-"""The engine: beside the event loop, one process a directory, nothing lost by kill -9."""
+"""Both engines: beside the event loop, clear about faults; what is acknowledged is kept."""
 
 import asyncio
 import subprocess
 import sys
 import textwrap
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aigestion.kernel.errors import Unavailable
+from aigestion.kernel.errors import ChangeRejected, Unavailable
 from aigestion.projections.activity import activity
-from aigestion.readstores.clickhouse.engine import READERS, ClickHouse, NoSuchTable
+from aigestion.readstores.clickhouse.chdb import READERS
+from aigestion.readstores.clickhouse.engine import SETTINGS, Engine, NoSuchTable
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.clickhouse.tables import Layout
 from aigestion.readstores.port import View
 from tests.support.processes import kill_9
 
@@ -22,7 +25,20 @@ ROOT = Path(__file__).parents[4]
 SLOW = "SELECT count() FROM numbers(40) WHERE sleepEachRow(0.02) = 0 SETTINGS max_block_size = 1"
 
 
-async def test_the_event_loop_goes_on_while_the_engine_works(engine: ClickHouse) -> None:
+@pytest.fixture
+async def database(engine: Engine, layout: Layout) -> str:
+    """With a table `t` of numbers `n` in it."""
+    name = str(layout.namespace)
+    await engine.run(f"CREATE DATABASE {name}")
+    await engine.run(f"CREATE TABLE {name}.t (n Int64) ENGINE MergeTree ORDER BY n")
+    return name
+
+
+async def insert(engine: Engine, database: str, *numbers: Any) -> None:
+    await engine.insert(database, "t", {"n": "Int64"}, [numbers])
+
+
+async def test_the_event_loop_goes_on_while_the_engine_works(engine: Engine) -> None:
     working = asyncio.create_task(engine.query(SLOW))
     longest = 0.0
     while not working.done():
@@ -34,42 +50,92 @@ async def test_the_event_loop_goes_on_while_the_engine_works(engine: ClickHouse)
     assert longest < 0.2
 
 
-def one_row(client: Any) -> None:
-    client.insert("t", [[1]], column_names=["n"])
-
-
-async def test_a_long_query_keeps_no_insert_waiting(engine: ClickHouse) -> None:
-    await engine.write(lambda c: c.command("CREATE TABLE t (n Int64) ENGINE MergeTree ORDER BY n"))
-    await engine.write(one_row)  # the first one warms the engine up
+async def test_a_long_query_keeps_no_insert_waiting(engine: Engine, database: str) -> None:
+    await insert(engine, database, 1)  # the first one warms the engine up
     working = [asyncio.create_task(engine.query(SLOW)) for _ in range(READERS)]
     await asyncio.sleep(0.05)
 
-    await engine.write(one_row)
+    await insert(engine, database, 1)
 
     assert not any(task.done() for task in working)
     await asyncio.gather(*working)
 
 
-async def test_more_questions_than_readers_wait_for_each_other(engine: ClickHouse) -> None:
-    answers = await asyncio.gather(*(engine.query("SELECT {n:Int64}", {"n": n}) for n in range(20)))
+async def test_more_questions_than_readers_wait_for_each_other(engine: Engine) -> None:
+    answers = await asyncio.gather(*(engine.query("SELECT {n:Int64}", {"n": n}) for n in range(40)))
 
-    assert [int(answer[0][0]) for answer in answers] == list(range(20))
+    assert [int(answer[0][0]) for answer in answers] == list(range(40))
 
 
-async def test_a_missing_table_is_told_from_other_faults(engine: ClickHouse) -> None:
+async def test_a_long_answer_comes_in_blocks_and_may_be_given_up(engine: Engine) -> None:
+    blocks = engine.blocks("SELECT number FROM numbers(100000)")
+    first = await anext(blocks)
+    await blocks.aclose()
+
+    rows = [
+        row async for block in engine.blocks("SELECT number FROM numbers(100000)") for row in block
+    ]
+
+    assert 0 < len(first) < 100_000
+    assert [number for (number,) in rows] == list(range(100_000))
+
+
+async def test_parameters_of_any_length_arrive(engine: Engine) -> None:
+    keys = [f"ñandú '\\\n{n}" for n in range(1_000)]
+
+    ((found,),) = await engine.query("SELECT {keys:Array(String)}", {"keys": keys})
+
+    assert list(found) == keys
+
+
+async def test_a_missing_table_is_told_from_other_faults(engine: Engine) -> None:
     for statement in ("SELECT * FROM absent.t", "SELECT * FROM default.absent"):
         with pytest.raises(NoSuchTable):
             await engine.query(statement)
+        with pytest.raises(NoSuchTable):
+            [block async for block in engine.blocks(statement)]
     with pytest.raises(Exception, match="nonsense"):
         await engine.query("SELECT nonsense")
 
 
-async def test_inserts_are_never_left_to_a_background_queue(engine: ClickHouse) -> None:
-    ((setting,),) = await engine.read(
-        lambda c: c.query("SELECT getSetting('async_insert')").result_rows
-    )
+@pytest.mark.parametrize("value", ["one", 2**63, None, 1j, datetime(2026, 5, 1)], ids=str)
+async def test_a_value_of_another_type_is_rejected_and_no_row_is_written(
+    engine: Engine, database: str, value: Any
+) -> None:
+    with pytest.raises(ChangeRejected) as rejected:
+        await insert(engine, database, 1, value, 3)
 
-    assert not setting
+    assert str(value) not in str(rejected.value)
+    assert await engine.query(f"SELECT count() FROM {database}.t") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "statement"),
+    [
+        (
+            "time",
+            "SELECT count() FROM numbers(9) WHERE sleepEachRow(1) = 0 SETTINGS max_execution_time = 1",
+        ),
+        (
+            "memory",
+            "SELECT groupArray(number) FROM numbers(100000000) SETTINGS max_memory_usage = 10000000",
+        ),
+    ],
+)
+async def test_a_query_that_takes_too_much_is_refused_for_now(
+    engine: Engine, limit: str, statement: str
+) -> None:
+    with pytest.raises(Unavailable) as refused:
+        await engine.query(statement)
+
+    assert refused.value.details == {"engine": "clickhouse"}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+async def test_every_limit_is_in_force(engine: Engine, name: str) -> None:
+    ((setting,),) = await engine.query(f"SELECT toUInt64(getSetting('{name}'))")
+
+    assert setting == SETTINGS[name]
 
 
 def run_python(script: str, directory: Path) -> "subprocess.Popen[str]":

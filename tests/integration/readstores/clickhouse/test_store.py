@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from aigestion.kernel.errors import CheckpointMoved, Misconfigured
@@ -13,8 +14,9 @@ from aigestion.projections.fingerprint import canonical
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.model_calls import model_calls
 from aigestion.projections.projection import Projection
-from aigestion.readstores.clickhouse.engine import ClickHouse
+from aigestion.readstores.clickhouse.engine import Engine
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.clickhouse.tables import Layout
 from aigestion.readstores.port import Put, ReadStore, View
 from tests.support.samples import history_of_everything
 
@@ -36,11 +38,22 @@ ORDER BY position
 
 
 @pytest.fixture
-async def store(engine: ClickHouse, tmp_path: Path) -> ClickHouseReadStore:
+def readings(layout: Layout, tmp_path: Path) -> Layout:
+    """Where the collection of this suite is."""
     (tmp_path / "readings.sql").write_text(TABLE)
-    store = ClickHouseReadStore(engine, tmp_path)
+    return msgspec.structs.replace(layout, scripts=tmp_path)
+
+
+@pytest.fixture
+async def store(engine: Engine, readings: Layout) -> ClickHouseReadStore:
+    store = ClickHouseReadStore(engine, readings)
     await store.prepare(VIEW)
     return store
+
+
+@pytest.fixture
+def database(readings: Layout) -> str:
+    return readings.database(VIEW)
 
 
 def reading(key: str = "r", **fields: Any) -> Put:
@@ -51,10 +64,16 @@ async def rows_of(store: ReadStore, view: View = VIEW) -> list[bytes]:
     return sorted([canonical(row) async for row in store.rows(view)])
 
 
-async def stored_rows(engine: ClickHouse, table: str = "readings") -> int:
+async def stored_rows(engine: Engine, database: str) -> int:
     """Rows as they lie there, older versions included."""
-    ((count,),) = await engine.query(f"SELECT count() FROM {VIEW.name}.{table}")
+    ((count,),) = await engine.query(f"SELECT count() FROM {database}.readings")
     return int(count)
+
+
+async def set_back(engine: Engine, database: str, position: int) -> None:
+    """As a crash or a restored backup may do."""
+    await engine.run(f"TRUNCATE TABLE {database}.checkpoint")
+    await engine.insert(database, "checkpoint", {"position": "UInt64"}, [[position]])
 
 
 @pytest.mark.parametrize(
@@ -90,9 +109,9 @@ async def test_every_type_of_value_comes_back_exactly(
 
 @pytest.mark.parametrize("projection", [activity, model_calls], ids=lambda one: one.name)
 async def test_every_event_of_the_catalog_is_kept_as_it_was_projected(
-    engine: ClickHouse, projection: Projection
+    engine: Engine, layout: Layout, projection: Projection
 ) -> None:
-    store, memory = ClickHouseReadStore(engine), MemoryReadStore()
+    store, memory = ClickHouseReadStore(engine, layout), MemoryReadStore()
     view = View(projection.name, projection.version, 1)
     history = history_of_everything()
     changes = [change for event in history.events for change in projection.project(event)]
@@ -115,13 +134,13 @@ async def test_every_event_of_the_catalog_is_kept_as_it_was_projected(
     ],
 )
 async def test_a_put_that_is_no_whole_row_is_refused_before_anything_is_written(
-    store: ClickHouseReadStore, engine: ClickHouse, put: Put
+    store: ClickHouseReadStore, engine: Engine, database: str, put: Put
 ) -> None:
     with pytest.raises(Misconfigured):
         await store.apply(VIEW, [put], 1)
 
     assert await store.checkpoint(VIEW) == 0
-    assert await stored_rows(engine) == 0
+    assert await stored_rows(engine, database) == 0
 
 
 async def test_a_projection_without_tables_is_refused(store: ClickHouseReadStore) -> None:
@@ -130,32 +149,26 @@ async def test_a_projection_without_tables_is_refused(store: ClickHouseReadStore
 
 
 async def test_rows_that_a_crash_left_without_checkpoint_are_written_again_and_count_once(
-    store: ClickHouseReadStore, engine: ClickHouse
+    store: ClickHouseReadStore, engine: Engine, readings: Layout, database: str
 ) -> None:
     puts = [reading(f"r{n}", position=n) for n in range(1, 5)]
     await store.apply(VIEW, puts, 4)
-    await engine.write(lambda client: client.command(f"TRUNCATE TABLE {VIEW.name}.checkpoint"))
-    await engine.write(
-        lambda client: client.insert(f"{VIEW.name}.checkpoint", [[0]], column_names=["position"])
-    )
-    after_the_crash = ClickHouseReadStore(engine)
+    await set_back(engine, database, 0)
+    after_the_crash = ClickHouseReadStore(engine, readings)
 
     assert await after_the_crash.checkpoint(VIEW) == 0
     await after_the_crash.apply(VIEW, puts[:2], 2)
     await after_the_crash.apply(VIEW, puts[1:], 4)
 
-    assert await stored_rows(engine) > 4
+    assert await stored_rows(engine, database) > 4
     assert [row.fields["position"] async for row in after_the_crash.rows(VIEW)] == [1, 2, 3, 4]
 
 
 async def test_a_view_that_went_back_is_noticed(
-    store: ClickHouseReadStore, engine: ClickHouse
+    store: ClickHouseReadStore, engine: Engine, database: str
 ) -> None:
     await store.apply(VIEW, [reading()], 9)
-    await engine.write(lambda client: client.command(f"TRUNCATE TABLE {VIEW.name}.checkpoint"))
-    await engine.write(
-        lambda client: client.insert(f"{VIEW.name}.checkpoint", [[3]], column_names=["position"])
-    )
+    await set_back(engine, database, 3)
 
     with pytest.raises(CheckpointMoved):
         await store.apply(VIEW, [reading("later")], 10)
@@ -166,10 +179,10 @@ async def test_a_view_that_went_back_is_noticed(
 
 
 async def test_a_view_whose_making_was_interrupted_is_none(
-    store: ClickHouseReadStore, engine: ClickHouse
+    store: ClickHouseReadStore, engine: Engine, readings: Layout
 ) -> None:
     view = View("readings", 1, 2)
-    await engine.write(lambda client: client.command(f"CREATE DATABASE {view.name}"))
+    await engine.run(f"CREATE DATABASE {readings.database(view)}")
     half_made = await store.checkpoint(view)
 
     await store.prepare(view)
@@ -179,7 +192,7 @@ async def test_a_view_whose_making_was_interrupted_is_none(
 
 
 async def test_a_cancelled_apply_is_done_when_it_says_so(
-    store: ClickHouseReadStore, engine: ClickHouse
+    store: ClickHouseReadStore, engine: Engine, database: str
 ) -> None:
     puts = [reading(f"r{n}", position=n) for n in range(1, 5_001)]
     applying = asyncio.create_task(store.apply(VIEW, puts, 5_000))
@@ -190,6 +203,6 @@ async def test_a_cancelled_apply_is_done_when_it_says_so(
         await applying
 
     checkpoint = await store.checkpoint(VIEW)
-    rows = await stored_rows(engine)
+    rows = await stored_rows(engine, database)
     await asyncio.sleep(0.1)
-    assert (await store.checkpoint(VIEW), await stored_rows(engine)) == (checkpoint, rows)
+    assert (await store.checkpoint(VIEW), await stored_rows(engine, database)) == (checkpoint, rows)

@@ -1,7 +1,6 @@
 """Usage over time: counted from both read models, once however often a row was written."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from operator import methodcaller
 from typing import Any
 
 import msgspec
@@ -16,8 +15,9 @@ from aigestion.projections.activity import activity
 from aigestion.projections.model_calls import model_calls
 from aigestion.projections.progress import Progress
 from aigestion.queries.usage import POINTS_MAX, Bucket, UsagePoint, UsageQueries
-from aigestion.readstores.clickhouse.engine import ClickHouse
+from aigestion.readstores.clickhouse.engine import Engine
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.clickhouse.tables import Layout
 from aigestion.readstores.port import View
 from tests.support.history import History, chat, id_of, replied
 
@@ -30,8 +30,8 @@ RUN = {"run_id": id_of("run"), "conversation_id": id_of("harbour"), "agent": "as
 class Seen:
     """What is shown to the queries, event by event."""
 
-    def __init__(self, engine: ClickHouse) -> None:
-        self.store = ClickHouseReadStore(engine)
+    def __init__(self, engine: Engine, layout: Layout) -> None:
+        self.store = ClickHouseReadStore(engine, layout)
         self.progress = Progress()
         self.queries = UsageQueries(self.store, self.progress)
         self.history = History()
@@ -55,8 +55,8 @@ class Seen:
 
 
 @pytest.fixture
-def seen(engine: ClickHouse) -> Seen:
-    return Seen(engine)
+def seen(engine: Engine, layout: Layout) -> Seen:
+    return Seen(engine, layout)
 
 
 def point(start: datetime, **counts: int) -> UsagePoint:
@@ -172,17 +172,19 @@ async def test_another_tenant_does_not_count(seen: Seen) -> None:
     assert await seen.usage() == [point(datetime(2026, 5, 1, tzinfo=UTC), events=1, messages=1)]
 
 
-async def test_a_row_that_was_written_twice_counts_once(seen: Seen, engine: ClickHouse) -> None:
+async def test_a_row_that_was_written_twice_counts_once(
+    seen: Seen, engine: Engine, layout: Layout
+) -> None:
     seen.at(NOON, chat("hello"))
     seen.at(NOON, completed())
     await seen.show()
     before = await seen.usage()
 
     for projection, view in seen.views.items():
-        table = f"{view.name}.{projection.name}"
-        again = f"INSERT INTO {table} SELECT * FROM {table}"
-        await engine.write(methodcaller("command", again))
-    ((stored,),) = await engine.query(f"SELECT count() FROM {seen.views[activity].name}.activity")
+        table = f"{layout.database(view)}.{projection.name}"
+        await engine.run(f"INSERT INTO {table} SELECT * FROM {table}")
+    database = layout.database(seen.views[activity])
+    ((stored,),) = await engine.query(f"SELECT count() FROM {database}.activity")
 
     assert stored > 2
     assert await seen.usage() == before

@@ -1,5 +1,5 @@
 -- One row an event, of every type.
-CREATE TABLE IF NOT EXISTS {view}.activity (
+CREATE TABLE IF NOT EXISTS {view}.activity{on_cluster} (
     key String,
     tenant LowCardinality(String),
     position UInt64,
@@ -9,10 +9,12 @@ CREATE TABLE IF NOT EXISTS {view}.activity (
     agent LowCardinality(Nullable(String)),
     action Nullable(String),
     text_chars UInt32,
+    excerpt Nullable(String),
     occurred_at DateTime64(6, 'UTC'),
     recorded_at DateTime64(6, 'UTC'),
     INDEX by_time occurred_at TYPE minmax
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {replicated}ReplacingMergeTree
 ORDER BY (tenant, position)
+{expiry}
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

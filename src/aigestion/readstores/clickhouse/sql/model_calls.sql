@@ -1,5 +1,5 @@
 -- One row a model call that ended, with an answer or without.
-CREATE TABLE IF NOT EXISTS {view}.model_calls (
+CREATE TABLE IF NOT EXISTS {view}.model_calls{on_cluster} (
     key String,
     tenant LowCardinality(String),
     position UInt64,
@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS {view}.model_calls (
     recorded_at DateTime64(6, 'UTC'),
     INDEX by_time occurred_at TYPE minmax
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {replicated}ReplacingMergeTree
 ORDER BY (tenant, position)
+{expiry}
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

@@ -1,0 +1,62 @@
+"""How views are laid out: the names of their databases, and the statements that make them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from aigestion.kernel.errors import Misconfigured
+from aigestion.readstores.port import View
+
+SCRIPTS = Path(__file__).parent / "sql"
+CHECKPOINT = "checkpoint"
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """A database a view; in it a table a collection, and one for the checkpoint."""
+
+    scripts: Path = SCRIPTS
+    """Has `<projection>.sql` for every projection."""
+    namespace: str | None = None
+    """Begins the name of every database, where several logs share one server."""
+    cluster: str | None = None
+    """Tables are made, and replicated, on every server of this cluster of one shard."""
+    retention_days: int | None = None
+    """Rows older than that may go. Counts for views that are made from now on."""
+
+    def database(self, view: View) -> str:
+        """`activity_v2_g1` in a process of its own, `aigestion_activity_v2_g1` on a server."""
+        return view.name if self.namespace is None else f"{self.namespace}_{view.name}"
+
+    def statements(self, view: View) -> Iterator[str]:
+        """Make the view. Each may be run again; the checkpoint's table is last."""
+        script = self.scripts / f"{view.projection}.sql"
+        if not script.exists():
+            raise Misconfigured(
+                f"The projection {view.projection} has no tables: {script} is missing."
+            )
+        yield f"CREATE DATABASE IF NOT EXISTS {self.database(view)}{self._on_cluster}"
+        for template in (script, SCRIPTS / f"{CHECKPOINT}.sql"):
+            yield self._filled(template.read_text(), view)
+
+    def drop(self, view: View) -> str:
+        """Remove the view, and do not come back before its files are gone."""
+        return f"DROP DATABASE IF EXISTS {self.database(view)}{self._on_cluster} SYNC"
+
+    def _filled(self, template: str, view: View) -> str:
+        expiry = ""
+        if self.retention_days is not None:
+            expiry = f"TTL toDateTime(occurred_at) + INTERVAL {self.retention_days} DAY"
+        return (
+            template.replace("{view}", self.database(view))
+            .replace("{on_cluster}", self._on_cluster)
+            .replace("{replicated}", "" if self.cluster is None else "Replicated")
+            .replace("{expiry}", expiry)
+        )
+
+    @property
+    def _on_cluster(self) -> str:
+        return "" if self.cluster is None else f" ON CLUSTER '{self.cluster}'"
+
+
+IN_PROCESS = Layout()
