@@ -339,7 +339,12 @@ async def test_a_row_that_no_engine_takes_is_rejected_before_anything_is_written
 ) -> None:
     monkeypatch.setattr(points, "POINT_BYTES_MAX", 1_000)
 
-    for bad in (passage("b", "x" * 1_000), passage("b", "boats", n=float("nan"))):
+    for bad in (
+        passage("b", "x" * 1_000),
+        passage("b", "boats", n=float("nan")),
+        passage("b", "half a character: \ud83d"),
+        DeleteWhere("passages", "meta", ["a"]),
+    ):
         with pytest.raises(ChangeRejected):
             await store.apply(VIEW, [passage("a", "boats"), bad], 1)
 
