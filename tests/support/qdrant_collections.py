@@ -113,7 +113,7 @@ class Collection:
     def query(self, body: Mapping[str, Any]) -> dict[str, Any]:
         request = qdrant.QueryRequest(
             limit=body["limit"],
-            query=qdrant.Query.Nearest(body["query"]),
+            query=qdrant.Query.Nearest(body["query"]["nearest"]),
             filter=filter_of(body["filter"]),
             with_payload=True,
         )

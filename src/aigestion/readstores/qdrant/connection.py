@@ -122,7 +122,7 @@ def _translated(url: str, refused: type[AIGestionError]) -> Iterator[None]:
         raise Unavailable(f"Qdrant at {url} has too much to do.", engine="qdrant") from error
     except ResponseHandlingException as error:
         raise _silence(url, error.source) from error
-    except ValueError as error:  # 200, and not JSON
+    except (ValueError, AssertionError) as error:  # 200, and not JSON or without a result
         raise Misconfigured(f"What answers at {url} is not Qdrant; {_WHERE}.") from error
     except UnexpectedResponse as error:
         raise _refusal(url, error.status_code or 0, _said(error.content), refused) from error

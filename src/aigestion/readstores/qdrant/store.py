@@ -244,3 +244,4 @@ def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 QdrantEdgeReadStore = QdrantReadStore
+"""The former name, until `bootstrap` says the new one."""

@@ -10,7 +10,7 @@ import pytest
 
 from aigestion.kernel.errors import Unavailable
 from aigestion.readstores.port import Put, View
-from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
+from aigestion.readstores.qdrant.store import QdrantReadStore
 from tests.support.embedder import WordEmbedder
 from tests.support.processes import kill_9
 
@@ -23,7 +23,7 @@ PUTS = [
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
+from aigestion.readstores.qdrant.store import QdrantReadStore
 from tests.integration.readstores.qdrant.test_crashes import PUTS, VIEW
 from tests.support.embedder import WordEmbedder
 
@@ -35,7 +35,7 @@ class Slow(WordEmbedder):
         return vectors
 
 async def main():
-    async with QdrantEdgeReadStore.open(Path(sys.argv[1]), Slow()) as store:
+    async with QdrantReadStore.open(Path(sys.argv[1]), Slow()) as store:
         await store.prepare(VIEW)
         await store.apply(VIEW, PUTS[:10], 10)
         await store.apply(VIEW, PUTS[10:], 100)
@@ -65,7 +65,7 @@ async def test_kill_9_in_the_middle_of_applying_costs_what_was_not_yet_embedded(
     writer.wait()
     embedder = WordEmbedder()
 
-    async with QdrantEdgeReadStore.open(tmp_path / "shards", embedder) as store:
+    async with QdrantReadStore.open(tmp_path / "shards", embedder) as store:
         checkpoint = await store.checkpoint(VIEW)
         left = {row.key async for row in store.rows(VIEW)}
         await store.apply(VIEW, PUTS[10:], 100)
@@ -87,7 +87,7 @@ async def test_kill_9_after_applying_loses_nothing(tmp_path: Path) -> None:
     kill_9(writer.pid)
     writer.wait()
 
-    async with QdrantEdgeReadStore.open(tmp_path / "shards", WordEmbedder()) as store:
+    async with QdrantReadStore.open(tmp_path / "shards", WordEmbedder()) as store:
         assert await store.checkpoint(VIEW) == 100
         assert len([row async for row in store.rows(VIEW)]) == 100
 
@@ -97,7 +97,7 @@ async def test_a_second_process_is_turned_away(tmp_path: Path) -> None:
     assert holder.stdout is not None
     assert "applied\n" in iter(holder.stdout.readline, "")
 
-    async with QdrantEdgeReadStore.open(tmp_path / "shards", WordEmbedder()) as store:
+    async with QdrantReadStore.open(tmp_path / "shards", WordEmbedder()) as store:
         with pytest.raises(Unavailable, match="cannot be opened"):
             await store.checkpoint(VIEW)
     kill_9(holder.pid)
@@ -109,7 +109,7 @@ async def test_a_shard_whose_making_was_interrupted_is_none(tmp_path: Path) -> N
     draft.mkdir()
     (draft / "edge_config.json").write_text("{")
 
-    async with QdrantEdgeReadStore.open(tmp_path, WordEmbedder()) as store:
+    async with QdrantReadStore.open(tmp_path, WordEmbedder()) as store:
         assert await store.checkpoint(VIEW) is None
         await store.prepare(VIEW)
         assert await store.checkpoint(VIEW) == 0
@@ -117,11 +117,11 @@ async def test_a_shard_whose_making_was_interrupted_is_none(tmp_path: Path) -> N
 
 
 async def test_a_shard_whose_removal_was_interrupted_is_none(tmp_path: Path) -> None:
-    async with QdrantEdgeReadStore.open(tmp_path, WordEmbedder()) as store:
+    async with QdrantReadStore.open(tmp_path, WordEmbedder()) as store:
         await store.prepare(VIEW)
     (tmp_path / VIEW.name).rename(tmp_path / f"{VIEW.name}.old")
 
-    async with QdrantEdgeReadStore.open(tmp_path, WordEmbedder()) as store:
+    async with QdrantReadStore.open(tmp_path, WordEmbedder()) as store:
         assert await store.checkpoint(VIEW) is None
         await store.prepare(VIEW)
         await store.drop(VIEW)
@@ -131,13 +131,13 @@ async def test_a_shard_whose_removal_was_interrupted_is_none(tmp_path: Path) -> 
 async def test_a_damaged_shard_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / VIEW.name).mkdir()
 
-    async with QdrantEdgeReadStore.open(tmp_path, WordEmbedder()) as store:
+    async with QdrantReadStore.open(tmp_path, WordEmbedder()) as store:
         with pytest.raises(Unavailable, match="delete it"):
             await store.checkpoint(VIEW)
 
 
 async def test_a_directory_that_is_gone_is_noticed(tmp_path: Path) -> None:
-    async with QdrantEdgeReadStore.open(tmp_path / "shards", WordEmbedder()) as store:
+    async with QdrantReadStore.open(tmp_path / "shards", WordEmbedder()) as store:
         with pytest.raises(Unavailable, match="is gone"):
             await store.ping()
         await store.prepare(VIEW)

@@ -2,23 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aigestion.events.knowledge import DocumentRemoved
-from aigestion.kernel.errors import Misconfigured, Unavailable, ViewBehind
+from aigestion.kernel.errors import ChangeRejected, Misconfigured, Unavailable, ViewBehind
 from aigestion.projections.fingerprint import canonical
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.passages import passages
 from aigestion.projections.progress import Progress
 from aigestion.queries.passages import PassageQueries
 from aigestion.readstores.port import DeleteWhere, Put, ReadStore, View
-from aigestion.readstores.qdrant import store as store_module
-from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
+from aigestion.readstores.qdrant import embedded, points
+from aigestion.readstores.qdrant.store import QdrantReadStore
 from tests.support.embedder import WordEmbedder
 from tests.support.history import History, document, id_of
+from tests.support.qdrant_server import QdrantServer
 
 VIEW = View(passages.name, passages.version, 1)
 
@@ -28,9 +30,17 @@ def embedder() -> WordEmbedder:
     return WordEmbedder()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, embedder: WordEmbedder) -> AsyncIterator[QdrantEdgeReadStore]:
-    async with QdrantEdgeReadStore.open(tmp_path / "qdrant", embedder) as store:
+@pytest.fixture(params=["embedded", "server"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, embedder: WordEmbedder
+) -> AsyncIterator[QdrantReadStore]:
+    async with AsyncExitStack() as stack:
+        if request.param == "embedded":
+            opened = QdrantReadStore.open(tmp_path / "qdrant", embedder)
+        else:
+            server = stack.enter_context(QdrantServer(tmp_path / "qdrant"))
+            opened = QdrantReadStore.connect(server.url, embedder)
+        store = await stack.enter_async_context(opened)
         await store.prepare(VIEW)
         yield store
 
@@ -43,13 +53,13 @@ async def rows_of(store: ReadStore) -> list[bytes]:
     return sorted([canonical(row) async for row in store.rows(VIEW)])
 
 
-async def texts_near(store: QdrantEdgeReadStore, text: str, tenant: str = "demo") -> list[str]:
+async def texts_near(store: QdrantReadStore, text: str, tenant: str = "demo") -> list[str]:
     found = await store.nearest(VIEW, "passages", text, tenant=tenant, limit=10)
     return [fields["text"] for _, fields in found]
 
 
 async def test_the_nearest_meaning_comes_first_with_its_similarity(
-    store: QdrantEdgeReadStore,
+    store: QdrantReadStore,
 ) -> None:
     await store.apply(
         VIEW, [passage("a", "boats leave at nine"), passage("b", "cats sleep all day")], 1
@@ -62,7 +72,7 @@ async def test_the_nearest_meaning_comes_first_with_its_similarity(
     assert found[1][0] < 0.9
 
 
-async def test_a_tenant_finds_its_own_passages_only(store: QdrantEdgeReadStore) -> None:
+async def test_a_tenant_finds_its_own_passages_only(store: QdrantReadStore) -> None:
     await store.apply(
         VIEW,
         [passage(f"ours{n}", "boats") for n in range(3)]
@@ -74,7 +84,7 @@ async def test_a_tenant_finds_its_own_passages_only(store: QdrantEdgeReadStore) 
     assert await texts_near(store, "boats", "nobody") == []
 
 
-async def test_the_checkpoint_is_never_found(store: QdrantEdgeReadStore) -> None:
+async def test_the_checkpoint_is_never_found(store: QdrantReadStore) -> None:
     await store.apply(VIEW, [passage("a", "boats")], 41)
 
     assert await texts_near(store, "41 position checkpoint") == ["boats"]
@@ -82,7 +92,7 @@ async def test_the_checkpoint_is_never_found(store: QdrantEdgeReadStore) -> None
 
 
 async def test_a_row_without_text_needs_no_vector(
-    store: QdrantEdgeReadStore, embedder: WordEmbedder
+    store: QdrantReadStore, embedder: WordEmbedder
 ) -> None:
     await store.apply(VIEW, [Put("passages", "a", {"tenant": "demo", "n": 1})], 1)
 
@@ -92,7 +102,7 @@ async def test_a_row_without_text_needs_no_vector(
 
 
 async def test_the_title_is_embedded_with_the_text_unless_it_begins_it(
-    store: QdrantEdgeReadStore, embedder: WordEmbedder
+    store: QdrantReadStore, embedder: WordEmbedder
 ) -> None:
     await store.apply(
         VIEW,
@@ -112,7 +122,7 @@ async def test_the_title_is_embedded_with_the_text_unless_it_begins_it(
 
 
 async def test_a_passage_that_stays_is_not_embedded_again(
-    store: QdrantEdgeReadStore, embedder: WordEmbedder
+    store: QdrantReadStore, embedder: WordEmbedder
 ) -> None:
     forget = DeleteWhere("passages", "document_key", "d")
     await store.apply(
@@ -128,7 +138,7 @@ async def test_a_passage_that_stays_is_not_embedded_again(
 
 
 async def test_a_passage_that_another_model_embedded_is_embedded_again(
-    store: QdrantEdgeReadStore, embedder: WordEmbedder
+    store: QdrantReadStore, embedder: WordEmbedder
 ) -> None:
     await store.apply(VIEW, [passage("a", "one")], 1)
     embedder.embedded.clear()
@@ -139,7 +149,7 @@ async def test_a_passage_that_another_model_embedded_is_embedded_again(
     assert embedder.embedded == ["one"]
 
 
-async def test_documents_come_and_go_as_they_were_projected(store: QdrantEdgeReadStore) -> None:
+async def test_documents_come_and_go_as_they_were_projected(store: QdrantReadStore) -> None:
     history = History()
     long = "\n\n".join(f"# Pier {n}\n\n" + f"Boat {n} leaves. " * 60 for n in range(4))
     for event in (
@@ -165,20 +175,22 @@ async def test_documents_come_and_go_as_they_were_projected(store: QdrantEdgeRea
 
 
 async def test_a_large_shard_is_indexed_and_answers_alike(
-    store: QdrantEdgeReadStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "OPTIMIZE_AFTER_POINTS", 100)
-    await store.apply(VIEW, [passage(f"a{n}", f"word{n} boat") for n in range(90)], 1)
-    before = await texts_near(store, "word7 boat")
+    monkeypatch.setattr(embedded, "OPTIMIZE_AFTER_POINTS", 100)
+    async with QdrantReadStore.open(tmp_path / "qdrant", embedder) as store:
+        await store.prepare(VIEW)
+        await store.apply(VIEW, [passage(f"a{n}", f"word{n} boat") for n in range(90)], 1)
+        before = await texts_near(store, "word7 boat")
 
-    await store.apply(VIEW, [passage(f"b{n}", f"fish{n}") for n in range(20)], 2)
+        await store.apply(VIEW, [passage(f"b{n}", f"fish{n}") for n in range(20)], 2)
 
-    assert (await texts_near(store, "word7 boat"))[0] == before[0] == "word7 boat"
-    assert len(await rows_of(store)) == 110
+        assert (await texts_near(store, "word7 boat"))[0] == before[0] == "word7 boat"
+        assert len(await rows_of(store)) == 110
 
 
 async def test_a_question_is_answered_while_passages_are_embedded(
-    store: QdrantEdgeReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+    store: QdrantReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.apply(VIEW, [passage("a", "boats")], 1)
     release = asyncio.Event()
@@ -201,7 +213,7 @@ async def test_a_question_is_answered_while_passages_are_embedded(
 
 
 async def test_a_view_that_is_rebuilt_keeps_the_serving_one_moving(
-    store: QdrantEdgeReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+    store: QdrantReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rebuilt = View(VIEW.projection, VIEW.version, 2)
     await store.prepare(rebuilt)
@@ -226,7 +238,7 @@ async def test_a_view_that_is_rebuilt_keeps_the_serving_one_moving(
 
 
 async def test_an_embedder_that_fails_moves_no_checkpoint(
-    store: QdrantEdgeReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+    store: QdrantReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embed = embedder.passages
 
@@ -243,12 +255,12 @@ async def test_an_embedder_that_fails_moves_no_checkpoint(
     assert await texts_near(store, "boats") == ["boats"]
 
 
-async def test_a_projection_without_keywords_is_refused(store: QdrantEdgeReadStore) -> None:
+async def test_a_projection_without_keywords_is_refused(store: QdrantReadStore) -> None:
     with pytest.raises(Misconfigured, match="keywords"):
         await store.prepare(View("unheard_of", 1, 1))
 
 
-async def test_passages_are_asked_for_as_of_a_position(store: QdrantEdgeReadStore) -> None:
+async def test_passages_are_asked_for_as_of_a_position(store: QdrantReadStore) -> None:
     progress = Progress()
     queries = PassageQueries(store, progress)
     recorded = History().happened(document("harbour", "Boats leave at nine.", title="Harbour"))
@@ -269,8 +281,93 @@ async def test_passages_are_asked_for_as_of_a_position(store: QdrantEdgeReadStor
         await queries.nearest("demo", "boats", limit=3, min_position=2)
 
 
-async def test_a_view_dropped_under_a_question_is_unavailable(store: QdrantEdgeReadStore) -> None:
+async def test_a_view_dropped_under_a_question_is_unavailable(store: QdrantReadStore) -> None:
     await store.drop(VIEW)
 
     with pytest.raises(Unavailable, match="replaced"):
         await texts_near(store, "boats")
+
+
+async def test_a_rebuilt_view_takes_over_the_vectors_that_still_fit(
+    store: QdrantReadStore, embedder: WordEmbedder
+) -> None:
+    await store.apply(VIEW, [passage(f"k{n}", f"passage {n}") for n in range(40)], 1)
+    embedder.embedded.clear()
+    rebuilt = View(VIEW.projection, VIEW.version, 2)
+    await store.prepare(rebuilt)
+
+    changed = [
+        passage("k0", "changed"),
+        passage("k1", "passage 1", title="A title"),
+        passage("new", "new"),
+    ]
+    puts = [passage(f"k{n}", f"passage {n}", n=n) for n in range(2, 40)]
+    await store.apply(rebuilt, [*changed, *puts], 1, visible=False)
+    await store.drop(VIEW)
+
+    assert sorted(embedder.embedded) == ["A title\n\npassage 1", "changed", "new"]
+    [(score, fields)] = await store.nearest(
+        rebuilt, "passages", "passage 17", tenant="demo", limit=1
+    )
+    assert (round(score, 5), fields["text"], fields["n"]) == (1.0, "passage 17", 17)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_vectors_of_another_model_are_not_taken_over(
+    store: QdrantReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    await store.apply(VIEW, [passage("a", "one")], 1)
+    embedder.embedded.clear()
+    embed = embedder.passages
+
+    async def longer(texts: list[str]) -> list[list[float]]:
+        return [vector * times for vector in await embed(texts)]
+
+    monkeypatch.setattr(embedder, "model", "better words")
+    monkeypatch.setattr(embedder, "dimensions", embedder.dimensions * times)
+    monkeypatch.setattr(embedder, "passages", longer)
+    rebuilt = View(VIEW.projection, VIEW.version, 2)
+    await store.prepare(rebuilt)
+
+    await store.apply(rebuilt, [passage("a", "one")], 1, visible=False)
+
+    assert embedder.embedded == ["one"]
+
+
+async def test_a_row_that_no_engine_takes_is_rejected_before_anything_is_written(
+    store: QdrantReadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points, "POINT_BYTES_MAX", 1_000)
+
+    for bad in (
+        passage("b", "x" * 1_000),
+        passage("b", "boats", n=float("nan")),
+        passage("b", "half a character: \ud83d"),
+        DeleteWhere("passages", "meta", ["a"]),
+    ):
+        with pytest.raises(ChangeRejected):
+            await store.apply(VIEW, [passage("a", "boats"), bad], 1)
+
+    assert await store.checkpoint(VIEW) == 0
+    assert await rows_of(store) == []
+
+
+async def test_vectors_of_a_wrong_length_are_rejected(
+    store: QdrantReadStore, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def short(texts: list[str]) -> list[list[float]]:
+        return [[1.0, 2.0]] * len(texts)
+
+    monkeypatch.setattr(embedder, "passages", short)
+    with pytest.raises(ChangeRejected, match="dim"):
+        await store.apply(VIEW, [passage("a", "boats")], 1)
+
+    assert await store.checkpoint(VIEW) == 0
+
+
+async def test_nested_values_come_back_as_they_were(store: QdrantReadStore) -> None:
+    nested = {"a": None, "b": [None, 1, 2.5, {"c": "ñ"}], "d": 2**53 + 1}
+
+    await store.apply(VIEW, [passage("a", "boats", meta=nested)], 1)
+
+    assert [row.fields["meta"] async for row in store.rows(VIEW)] == [nested]
