@@ -93,7 +93,11 @@ def test_no_secret_stands_in_the_files(compose: Compose, with_openai: Compose) -
             assert value.startswith("/run/secrets"), name
         assert "@" not in str(value), name
     template = (DEPLOY / "compose/env.example").read_text()
-    assert not [line for line in template.splitlines() if re.match(r"(?i)\w*_(key|password|secret|token)=", line)]
+    assert not [
+        line
+        for line in template.splitlines()
+        if re.match(r"(?i)\w*_(key|password|secret|token)=", line)
+    ]
 
 
 def test_a_service_gets_the_secrets_it_uses_and_all_of_them_are_used(compose: Compose) -> None:
@@ -101,7 +105,9 @@ def test_a_service_gets_the_secrets_it_uses_and_all_of_them_are_used(compose: Co
     got = {name: {_source(s) for s in service["secrets"]} for name, service in services.items()}
 
     assert set().union(*got.values()) == set(compose["secrets"])
-    having = {secret: {name for name in got if secret in got[name]} for secret in compose["secrets"]}
+    having = {
+        secret: {name for name in got if secret in got[name]} for secret in compose["secrets"]
+    }
     assert having["postgres_owner_url"] == {"migrate"}
     assert having["postgres_superuser_password"] == {"postgres"}
     assert having["nats_relay_url"] == {"relay"}

@@ -34,7 +34,10 @@ def test_two_installations_share_no_secret(installed: Path, tmp_path: Path) -> N
     other = copy_of_compose(tmp_path)
     set_up(other)
 
-    for file in [*(installed / "state/passwords").iterdir(), installed / "state/secrets/master_key"]:
+    for file in [
+        *(installed / "state/passwords").iterdir(),
+        installed / "state/secrets/master_key",
+    ]:
         secret = file.read_bytes()
         assert len(secret) >= 32
         assert secret != (other / file.relative_to(installed)).read_bytes()
@@ -132,7 +135,15 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 def _verified(tls: Path, server: str, name: str) -> bool:
     """As strictly as Python 3.13 does by default."""
-    command = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", name]
+    command = [
+        "openssl",
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        "sslserver",
+        "-verify_hostname",
+        name,
+    ]
     done = subprocess.run(
         [*command, "-CAfile", tls / "ca.crt", tls / f"{server}.crt"], capture_output=True
     )
