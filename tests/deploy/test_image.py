@@ -90,17 +90,24 @@ def test_a_container_is_healthy_when_its_role_says_it_is_ready(status: int, code
     assert done.stdout.startswith(f"{status} said /health/ready")
 
 
+def test_the_api_is_asked_at_its_own_door() -> None:
+    with _role_that_answers(200) as port:
+        done = _ready(free_port(), port)
+
+    assert done.returncode == 0
+
+
 def test_a_container_whose_role_does_not_answer_is_not_healthy() -> None:
-    done = _ready(free_port())
+    done = _ready(free_port(), free_port())
 
     assert done.returncode == 1
     assert "refused" in done.stdout
 
 
-def _ready(port: int) -> subprocess.CompletedProcess[str]:
+def _ready(operations: int, http: int = 1) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, DEPLOY / "ready.py"],
-        env={"AIGESTION_OPERATIONS__PORT": str(port)},
+        env={"AIGESTION_OPERATIONS__PORT": str(operations), "AIGESTION_HTTP__PORT": str(http)},
         capture_output=True,
         text=True,
         timeout=READY_SECONDS_MAX,
