@@ -78,7 +78,7 @@ class ClickHouseProcess:
         command += ["--port", str(self.port), "--path", str(self.path)]
         command += ["--user", self.user, "--password", self.password]
         command += ["--version", self._version] if self._version else []
-        self._process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        self._process = subprocess.Popen(command, cwd=ROOT)
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._answers():
             assert self._process.poll() is None, "the ClickHouse server did not start"
