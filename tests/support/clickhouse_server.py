@@ -20,6 +20,7 @@ from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import lz4.frame
 
@@ -58,7 +59,7 @@ class ClickHouseProcess:
 
     @property
     def url(self) -> str:
-        return f"http://{self.user}:{self.password}@127.0.0.1:{self.port}"
+        return f"http://{quote(self.user, safe='')}:{quote(self.password, safe='')}@127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
