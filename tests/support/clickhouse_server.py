@@ -11,13 +11,14 @@ import asyncio
 import base64
 import queue
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -47,19 +48,27 @@ class ClickHouseProcess:
     """A server on a directory. It can be killed and started again, on the same port."""
 
     def __init__(
-        self, path: Path, *, user: str = "default", password: str = "", version: str | None = None
+        self,
+        path: Path,
+        *,
+        user: str = "default",
+        password: str = "",
+        version: str | None = None,
+        certificate: Path | None = None,
     ) -> None:
-        """`version`: what it says it is."""
+        """`version`: what it says it is. `certificate`: a PEM file with its key, for https."""
         self.path = path
         self.port = free_port()
         self.user = user
         self.password = password
         self._version = version
+        self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://{quote(self.user, safe='')}:{quote(self.password, safe='')}@127.0.0.1:{self.port}"
+        scheme = "https" if self._certificate else "http"
+        return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -79,6 +88,7 @@ class ClickHouseProcess:
         command += ["--port", str(self.port), "--path", str(self.path)]
         command += ["--user", self.user, "--password", self.password]
         command += ["--version", self._version] if self._version else []
+        command += ["--certificate", str(self._certificate)] if self._certificate else []
         self._process = subprocess.Popen(command, cwd=ROOT)
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._answers():
@@ -102,7 +112,13 @@ class ClickHouseProcess:
 
     def _answers(self) -> bool:
         with suppress(OSError):
-            connection = HTTPConnection("127.0.0.1", self.port, timeout=1)
+            address = ("127.0.0.1", self.port)
+            unchecked = ssl._create_unverified_context()
+            connection = (
+                HTTPSConnection(*address, timeout=1, context=unchecked)
+                if self._certificate
+                else HTTPConnection(*address, timeout=1)
+            )
             connection.request("GET", "/ping")
             return connection.getresponse().status == 200
         return False
@@ -268,6 +284,7 @@ def main() -> None:
     parser.add_argument("--user", default="default")
     parser.add_argument("--password", default="")
     parser.add_argument("--version", default=None)
+    parser.add_argument("--certificate", default=None)
     given = parser.parse_args()
     given.path.mkdir(parents=True, exist_ok=True)
     server = Server(str(given.path), given.user, given.password, given.version)
@@ -276,7 +293,13 @@ def main() -> None:
     )
     app.router.add_get("/ping", server.ping)
     app.router.add_route("*", "/", server.query)
-    web.run_app(app, host="127.0.0.1", port=given.port, print=None, access_log=None)
+    tls = None
+    if given.certificate:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(given.certificate)
+    web.run_app(
+        app, host="127.0.0.1", port=given.port, ssl_context=tls, print=None, access_log=None
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from aigestion.projections.activity import activity
 from aigestion.readstores.clickhouse.http import VERSION_MIN
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.port import Change, View
+from tests.support.certificates import self_signed
 from tests.support.clickhouse_server import ClickHouseProcess
 from tests.support.engines import free_port
 from tests.support.history import History, chat
@@ -95,6 +96,18 @@ async def test_nobody_at_the_port_is_unavailable_and_names_the_port() -> None:
 )
 async def test_a_bad_url_is_refused_with_an_example(url: str) -> None:
     assert "https://user:password@host:8443" in await refusal(url)
+
+
+async def test_a_certificate_is_trusted_only_by_name(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path / "server.pem")
+    with ClickHouseProcess(tmp_path / "tls", certificate=certificate) as server:
+        message = await refusal(server.url)
+        async with ClickHouseReadStore.connect(
+            server.url, namespace="own", ca_file=certificate
+        ) as store:
+            await store.ping()
+
+    assert "certificate" in message
 
 
 async def test_something_else_at_the_port_is_refused() -> None:
