@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPSConnection
@@ -243,8 +244,16 @@ async def _read(request: Any) -> tuple[dict[str, str], bytes]:
         return given | {name: str(value) for name, value in fields.items()}, b""
     body = await request.read()
     if request.headers.get("Content-Encoding") == "lz4":
-        body = lz4.frame.decompress(body)
+        body = b"".join(_decompressed(body))
     return given, body
+
+
+def _decompressed(body: bytes) -> Iterator[bytes]:
+    """A client compresses every block of rows by itself."""
+    while body:
+        frame = lz4.frame.LZ4FrameDecompressor()
+        yield frame.decompress(body)
+        body = frame.unused_data or b""
 
 
 def _split(query: bytes, body: bytes) -> tuple[bytes, bytes]:
