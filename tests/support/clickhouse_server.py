@@ -11,18 +11,22 @@ import asyncio
 import base64
 import queue
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import lz4.frame
 
+from tests.support.certificates import Certificates
 from tests.support.engines import free_port
 
 CLIENTS = 4
@@ -46,19 +50,27 @@ class ClickHouseProcess:
     """A server on a directory. It can be killed and started again, on the same port."""
 
     def __init__(
-        self, path: Path, *, user: str = "default", password: str = "", version: str | None = None
+        self,
+        path: Path,
+        *,
+        user: str = "default",
+        password: str = "",
+        version: str | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
-        """`version`: what it says it is."""
+        """`version`: what it says it is. `certificates`: for https."""
         self.path = path
         self.port = free_port()
         self.user = user
         self.password = password
         self._version = version
+        self._certificates = certificates
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://{self.user}:{self.password}@127.0.0.1:{self.port}"
+        scheme = "https" if self._certificates else "http"
+        return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -78,7 +90,10 @@ class ClickHouseProcess:
         command += ["--port", str(self.port), "--path", str(self.path)]
         command += ["--user", self.user, "--password", self.password]
         command += ["--version", self._version] if self._version else []
-        self._process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        if self._certificates:
+            command += ["--certificate", str(self._certificates.certificate)]
+            command += ["--key", str(self._certificates.key)]
+        self._process = subprocess.Popen(command, cwd=ROOT)
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._answers():
             assert self._process.poll() is None, "the ClickHouse server did not start"
@@ -101,7 +116,13 @@ class ClickHouseProcess:
 
     def _answers(self) -> bool:
         with suppress(OSError):
-            connection = HTTPConnection("127.0.0.1", self.port, timeout=1)
+            address = ("127.0.0.1", self.port)
+            unchecked = ssl._create_unverified_context()
+            connection = (
+                HTTPSConnection(*address, timeout=1, context=unchecked)
+                if self._certificates
+                else HTTPConnection(*address, timeout=1)
+            )
             connection.request("GET", "/ping")
             return connection.getresponse().status == 200
         return False
@@ -226,8 +247,16 @@ async def _read(request: Any) -> tuple[dict[str, str], bytes]:
         return given | {name: str(value) for name, value in fields.items()}, b""
     body = await request.read()
     if request.headers.get("Content-Encoding") == "lz4":
-        body = lz4.frame.decompress(body)
+        body = b"".join(_decompressed(body))
     return given, body
+
+
+def _decompressed(body: bytes) -> Iterator[bytes]:
+    """A client compresses every block of rows by itself."""
+    while body:
+        frame = lz4.frame.LZ4FrameDecompressor()
+        yield frame.decompress(body)
+        body = frame.unused_data or b""
 
 
 def _split(query: bytes, body: bytes) -> tuple[bytes, bytes]:
@@ -267,6 +296,8 @@ def main() -> None:
     parser.add_argument("--user", default="default")
     parser.add_argument("--password", default="")
     parser.add_argument("--version", default=None)
+    parser.add_argument("--certificate", default=None)
+    parser.add_argument("--key", default=None)
     given = parser.parse_args()
     given.path.mkdir(parents=True, exist_ok=True)
     server = Server(str(given.path), given.user, given.password, given.version)
@@ -275,7 +306,13 @@ def main() -> None:
     )
     app.router.add_get("/ping", server.ping)
     app.router.add_route("*", "/", server.query)
-    web.run_app(app, host="127.0.0.1", port=given.port, print=None, access_log=None)
+    tls = None
+    if given.certificate:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(given.certificate, given.key)
+    web.run_app(
+        app, host="127.0.0.1", port=given.port, ssl_context=tls, print=None, access_log=None
+    )
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ class FeedQueries:
     ) -> Answer[list[Recorded[Any]]]:
         """Events later than `after`, of any of `types`, that carry `tag` (`conversation:…`).
 
-        `position` is the log's head before it was read, at least `min_position`: fewer than `limit` events means there are no more
-        up to it. `InvalidInput` for a bad after, type, tag or limit; `ViewBehind`.
+        `position` is the log's head before it was read, at least `min_position`: fewer than `limit`
+        events means there are no more up to it. `InvalidInput` for a bad after, type, tag or limit; `ViewBehind`.
         """
         checked_limit(limit, FEED_EVENTS_MAX)
         if not 0 <= after <= BIGINT_MAX:

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -80,6 +81,15 @@ class ClickHouseReadStore:
         self._writing: defaultdict[View, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._columns: dict[View, Mapping[str, Columns]] = {}
         self._seen: dict[View, int] = {}
+
+    @property
+    def kept_since(self) -> datetime | None:
+        """Rows of what occurred earlier may be missing, or not yet; None if all are kept.
+
+        A day short of the retention, so that no row expires while it is looked at.
+        """
+        days = self._layout.retention_days
+        return None if days is None else datetime.now(UTC) - timedelta(days=days - 1)
 
     async def ping(self) -> None:
         """`Unavailable` if the engine does not answer."""

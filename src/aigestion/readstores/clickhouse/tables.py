@@ -40,8 +40,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
             yield self._filled(template.read_text(), view)
 
     def drop(self, view: View) -> str:
-        """Remove the view, and do not come back before its files are gone."""
-        return f"DROP DATABASE IF EXISTS {self.database(view)}{self._on_cluster} SYNC"
+        """Remove the view. Its files go later: `SYNC` would wait for every query that reads them."""
+        return f"DROP DATABASE IF EXISTS {self.database(view)}{self._on_cluster}"
 
     def _filled(self, template: str, view: View) -> str:
         expiry = ""

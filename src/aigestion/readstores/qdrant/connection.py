@@ -134,7 +134,7 @@ def _silence(url: str, error: Exception) -> AIGestionError:
     if fault := _tls_fault(error):
         return Misconfigured(
             f"No TLS with Qdrant at {url} ({fault}); {_WHERE}, and "
-            "AIGESTION_QDRANT_CA_FILE if its certificate is your own."
+            "AIGESTION_QDRANT__CA_FILE if its certificate is your own."
         )
     said = str(error) or type(error).__name__
     return Unavailable(f"Qdrant at {url} does not answer: {said}", engine="qdrant")
@@ -144,7 +144,7 @@ def _refusal(url: str, status: int, said: str, refused: type[AIGestionError]) ->
     match status:
         case 401 | 403 if "locked" not in said:
             return Misconfigured(
-                f"Qdrant at {url} does not let us in ({said}); set AIGESTION_QDRANT_API_KEY to a key "
+                f"Qdrant at {url} does not let us in ({said}); set AIGESTION_QDRANT__API_KEY to a key "
                 "that may read and write."
             )
         case 404 if "exist" in said:

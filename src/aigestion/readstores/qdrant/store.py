@@ -243,5 +243,4 @@ def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield part
 
 
-QdrantEdgeReadStore = QdrantReadStore
 """The former name, until `bootstrap` says the new one."""

@@ -138,6 +138,25 @@ async def test_every_limit_is_in_force(engine: Engine, name: str) -> None:
     assert setting == SETTINGS[name]
 
 
+async def test_inserts_are_never_left_to_a_background_queue(engine: Engine) -> None:
+    ((setting,),) = await engine.query("SELECT getSetting('async_insert')")
+
+    assert not setting
+
+
+async def test_an_insert_whose_caller_gave_up_is_finished_when_that_shows(
+    engine: Engine, database: str
+) -> None:
+    inserting = asyncio.create_task(insert(engine, database, *range(300_000)))
+    await asyncio.sleep(0.01)
+    inserting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await inserting
+
+    assert await engine.query(f"SELECT count() FROM {database}.t") == [(300_000,)]
+
+
 def run_python(script: str, directory: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script), directory],

@@ -206,3 +206,20 @@ async def test_a_cancelled_apply_is_done_when_it_says_so(
     rows = await stored_rows(engine, database)
     await asyncio.sleep(0.1)
     assert (await store.checkpoint(VIEW), await stored_rows(engine, database)) == (checkpoint, rows)
+
+
+@pytest.mark.parametrize("projection", [activity, model_calls], ids=lambda one: one.name)
+@pytest.mark.parametrize("retention_days", [None, 90])
+async def test_the_engine_understands_what_a_cluster_would_be_told(
+    embedded: Engine, projection: Projection, retention_days: int | None
+) -> None:
+    """No cluster runs here: its statements are parsed, not run."""
+    layout = Layout(namespace="prod", cluster="everywhere", retention_days=retention_days)
+    view = View(projection.name, projection.version, 1)
+
+    for statement in (*layout.statements(view), layout.drop(view)):
+        tree = "\n".join(line for (line,) in await embedded.query(f"EXPLAIN AST {statement}"))
+
+        assert f"prod_{view.name}" in tree
+        if "CREATE TABLE" in statement:
+            assert "Function ReplicatedReplacingMergeTree" in tree

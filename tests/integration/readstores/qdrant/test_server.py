@@ -1,18 +1,12 @@
 """A Qdrant server: shared, guarded against late writers, and away at times."""
 
 import asyncio
-import ipaddress
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from aigestion.kernel.errors import (
     ChangeRejected,
@@ -24,6 +18,7 @@ from aigestion.readstores.port import DeleteWhere, Put, View
 from aigestion.readstores.qdrant import connection, server
 from aigestion.readstores.qdrant.server import ServerEngine
 from aigestion.readstores.qdrant.store import QdrantReadStore
+from tests.support.certificates import certificates
 from tests.support.embedder import WordEmbedder
 from tests.support.processes import kill_9
 from tests.support.qdrant_server import QdrantServer
@@ -284,7 +279,7 @@ async def test_a_write_that_is_turned_down_is_a_change_rejected(
 @pytest.mark.parametrize("key", [None, "wrong"])
 async def test_a_wrong_key_is_refused_with_what_to_do(tmp_path: Path, key: str | None) -> None:
     with QdrantServer(tmp_path / "qdrant", api_key="right") as server:
-        with pytest.raises(Misconfigured, match="AIGESTION_QDRANT_API_KEY"):
+        with pytest.raises(Misconfigured, match="AIGESTION_QDRANT__API_KEY"):
             async with QdrantReadStore.connect(server.url, WordEmbedder(), api_key=key):
                 pass
         async with QdrantReadStore.connect(server.url, WordEmbedder(), api_key="right") as store:
@@ -315,9 +310,9 @@ async def test_nobody_there_is_unavailable(qdrant: QdrantServer) -> None:
 
 
 async def test_a_certificate_is_checked_against_the_ca_file(tmp_path: Path) -> None:
-    certificate = self_signed(tmp_path)
-    with QdrantServer(tmp_path / "qdrant", tls=certificate) as server:
-        with pytest.raises(Misconfigured, match="AIGESTION_QDRANT_CA_FILE"):
+    files = certificates(tmp_path)
+    with QdrantServer(tmp_path / "qdrant", tls=(files.certificate, files.key)) as server:
+        with pytest.raises(Misconfigured, match="AIGESTION_QDRANT__CA_FILE"):
             async with QdrantReadStore.connect(server.url, WordEmbedder()):
                 pass
         with pytest.raises(Misconfigured, match="CA file"):
@@ -325,9 +320,7 @@ async def test_a_certificate_is_checked_against_the_ca_file(tmp_path: Path) -> N
                 server.url, WordEmbedder(), ca_file=tmp_path / "absent.pem"
             ):
                 pass
-        async with QdrantReadStore.connect(
-            server.url, WordEmbedder(), ca_file=certificate[0]
-        ) as store:
+        async with QdrantReadStore.connect(server.url, WordEmbedder(), ca_file=files.ca) as store:
             await store.ping()
 
 
@@ -378,33 +371,3 @@ def started(directory: Path, port: str) -> "subprocess.Popen[str]":
         text=True,
         cwd=ROOT,
     )
-
-
-def self_signed(directory: Path) -> tuple[Path, Path]:
-    """(certificate, key) for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "qdrant")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = directory / "certificate.pem", directory / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths

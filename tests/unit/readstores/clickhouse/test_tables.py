@@ -1,0 +1,74 @@
+"""The layout of views: plain, in a namespace, on a cluster, with a retention."""
+
+import re
+
+import pytest
+
+from aigestion.projections.catalog import PROJECTIONS
+from aigestion.readstores.clickhouse.tables import IN_PROCESS, Layout
+from aigestion.readstores.port import View
+
+ANALYTICS = [projection for projection in PROJECTIONS if projection.store == "analytics"]
+VIEW = View("model_calls", 1, 3)
+ON_CLUSTER = Layout(namespace="prod", cluster="everywhere")
+
+
+def test_a_view_in_a_process_of_its_own_has_its_plain_name() -> None:
+    assert IN_PROCESS.database(VIEW) == "model_calls_v1_g3"
+
+
+def test_a_view_on_a_server_begins_with_its_namespace() -> None:
+    assert Layout(namespace="prod").database(VIEW) == "prod_model_calls_v1_g3"
+
+
+@pytest.mark.parametrize("layout", [IN_PROCESS, ON_CLUSTER], ids=["plain", "cluster"])
+def test_the_database_comes_first_and_the_checkpoint_last(layout: Layout) -> None:
+    made = [_made(statement) for statement in layout.statements(VIEW)]
+
+    database = layout.database(VIEW)
+    assert made == [database, f"{database}.model_calls", f"{database}.checkpoint"]
+
+
+@pytest.mark.parametrize("projection", ANALYTICS, ids=lambda one: one.name)
+def test_on_a_cluster_everything_is_made_everywhere_and_every_table_is_replicated(
+    projection: object,
+) -> None:
+    view = View(projection.name, projection.version, 1)  # type: ignore[attr-defined]
+    database, *tables = ON_CLUSTER.statements(view)
+
+    assert database.endswith(" ON CLUSTER 'everywhere'")
+    assert all(" ON CLUSTER 'everywhere' (" in table for table in tables)
+    assert all("ENGINE = ReplicatedReplacingMergeTree" in table for table in tables)
+    assert ON_CLUSTER.drop(view).endswith(" ON CLUSTER 'everywhere'")
+
+
+@pytest.mark.parametrize("projection", ANALYTICS, ids=lambda one: one.name)
+def test_without_a_cluster_nothing_is_replicated(projection: object) -> None:
+    view = View(projection.name, projection.version, 1)  # type: ignore[attr-defined]
+    script = "\n".join([*IN_PROCESS.statements(view), IN_PROCESS.drop(view)])
+
+    assert "CLUSTER" not in script
+    assert "Replicated" not in script
+
+
+@pytest.mark.parametrize("projection", ANALYTICS, ids=lambda one: one.name)
+def test_rows_have_a_retention_and_the_checkpoint_never(projection: object) -> None:
+    view = View(projection.name, projection.version, 1)  # type: ignore[attr-defined]
+    _, *tables, checkpoint = Layout(retention_days=90).statements(view)
+
+    assert all("\nTTL toDateTime(occurred_at) + INTERVAL 90 DAY\n" in table for table in tables)
+    assert "TTL" not in checkpoint
+    assert all("TTL" not in statement for statement in IN_PROCESS.statements(view))
+
+
+def test_no_placeholder_is_left_over() -> None:
+    for layout in (IN_PROCESS, ON_CLUSTER, Layout(retention_days=1)):
+        for projection in ANALYTICS:
+            view = View(projection.name, projection.version, 1)
+            assert not re.search(r"[{}]", "\n".join(layout.statements(view)))
+
+
+def _made(statement: str) -> str:
+    found = re.search(r"CREATE (?:DATABASE|TABLE) IF NOT EXISTS ([\w.]+)", statement)
+    assert found is not None
+    return found[1]
