@@ -95,7 +95,8 @@ async def _ask(api: Balanced, conversations: int) -> None:
             if started is None or started.status_code != 201:
                 return
             conversation = started.json()["conversation_id"]
-            said = {"type": "user.chat", "text": f"How dense is position {number}?"}
+            question = f"How dense is position {number}?"
+            said = {"type": "user.chat", "payload": {"text": question}}
             answer = await api.request(
                 "POST",
                 f"/v1/conversations/{conversation}/interactions",

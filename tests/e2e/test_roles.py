@@ -45,7 +45,7 @@ class House:
         conversation = started.json()["conversation_id"]
         said = self.http.post(
             f"/v1/conversations/{conversation}/interactions",
-            json={"type": "user.chat", "text": text},
+            json={"type": "user.chat", "payload": {"text": text}},
         )
         assert said.status_code in (201, 202), said.text
         return conversation, int(said.headers["aigestion-position"])
@@ -131,13 +131,14 @@ def test_an_engine_that_goes_away_is_named_and_missed_by_reads_only(
             assert refused.json()["code"] == "engine-unavailable"
             assert "retry-after" in refused.headers
         soon(lambda: json.loads(house.api.get("/health/ready")[1])["missing"] == [engine])
+        assert house.api.get("/health/ready")[0] == 200
         conversation, position = house.say("Do writes go on?")
         assert house.http.get("/v1/conversations").status_code == 200
     finally:
         house.production.engines[engine].start()
 
     soon(lambda: house.replied(conversation))
-    soon(lambda: house.api.get("/health/ready")[0] == 200)
+    soon(lambda: json.loads(house.api.get("/health/ready")[1])["status"] == "ready")
     if path is not None:
         soon(lambda: house.http.get(f"{path}?min_position={position}").status_code == 200)
 

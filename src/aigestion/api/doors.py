@@ -38,6 +38,8 @@ class Operations:
 
     health: Mapping[str, HealthCheck]
     metrics: CollectorRegistry
+    vital: frozenset[str]
+    """The engines this role can do nothing without."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     limits: Limits = Limits()
 
@@ -59,6 +61,8 @@ class Doors:
     projections: ProjectionDoor
     health: Mapping[str, HealthCheck]
     """By the engine's name."""
+    vital: frozenset[str] = frozenset({"postgres"})
+    """Without these nothing works; without another, what reads it says so, and all else goes on."""
     metrics: CollectorRegistry
     asyncapi: Callable[[], bytes]
     """The AsyncAPI document as JSON."""

@@ -12,7 +12,7 @@ from aigestion.api.doors import HealthCheck
 from aigestion.api.openapi import OPEN
 from aigestion.api.request import ApiRequest
 
-State = Literal["ready", "not-ready", "draining"]
+State = Literal["ready", "degraded", "not-ready", "draining"]
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -22,7 +22,10 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether requests can be served, and which engine is missing if not."""
+    """Whether requests can be served, and which engines are missing.
+
+    `degraded`: some answers will be 503 and name the engine; everything else goes on.
+    """
 
     status: State
     engines: dict[str, str]
@@ -39,7 +42,7 @@ async def live() -> Alive:
 @get(
     "/health/ready",
     security=OPEN,
-    responses={503: ResponseSpec(Readiness, description="`missing` names the engines.")},
+    responses={503: ResponseSpec(Readiness, description="Not now; `missing` says why.")},
     summary="Can it serve?",
     tags=["System"],
 )
@@ -51,12 +54,13 @@ async def ready(request: ApiRequest) -> Response[Readiness]:
     found = await asyncio.gather(*(_state(doors.health[name], seconds) for name in names))
     engines = dict(zip(names, found, strict=True))
     missing = [name for name, state in engines.items() if state != "ok"]
-    status: State = "not-ready" if missing else "ready"
+    status: State = "degraded" if missing else "ready"
+    if doors.vital.intersection(missing):
+        status = "not-ready"
     if doors.draining.is_set():
         status = "draining"
-    return Response(
-        Readiness(status, engines, missing), status_code=200 if status == "ready" else 503
-    )
+    serves = status in ("ready", "degraded")
+    return Response(Readiness(status, engines, missing), status_code=200 if serves else 503)
 
 
 @get(

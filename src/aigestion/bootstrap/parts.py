@@ -57,6 +57,8 @@ def log_health(log: Log, client: Client) -> dict[str, HealthCheck]:
         await log.store.head()
 
     async def nats() -> None:
+        if not client.is_connected:
+            raise ConnectionError
         await client.flush(NATS_TIMEOUT_SECONDS)
 
     return {"postgres": postgres, "nats": nats}

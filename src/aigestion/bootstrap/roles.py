@@ -1,6 +1,6 @@
 """The roles as processes of their own, on servers that settings name: API, relay, read models, agents."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 
 from nats.aio.client import Client
@@ -88,11 +88,18 @@ class _Role:
         for model in side.models.values():
             await self.process.runs(f"following {model.projection.name}", model.follow())
 
-    async def operates(self, positions: Positions, *collects: Collect) -> str:
-        """Open the door of a role without an API: health and metrics. Returns its URL."""
+    async def operates(
+        self, positions: Positions, *collects: Collect, vital: Iterable[str] | None = None
+    ) -> str:
+        """Open the door of a role without an API: health and metrics. Returns its URL.
+
+        `vital`: the engines it can do nothing without; all of them if not given.
+        """
         await self.process.runs("head", watch_head(self.watch, self.log.store.head, positions))
         metrics = registry_of(log_metrics(self.watch), *collects)
-        operations = Operations(health=self.health, metrics=metrics)
+        operations = Operations(
+            health=self.health, metrics=metrics, vital=frozenset(vital or self.health)
+        )
         door = self.settings.operations
         port = await self.stack.enter_async_context(
             serving(
@@ -209,6 +216,7 @@ async def run_agents(settings: Settings, ready: Ready) -> None:
             lambda: _positions(side),
             projection_metrics(side.progress, role.watch),
             agent_metrics(lambda: worker.going_on),
+            vital=("postgres", "nats"),
         )
         ready(url)
         await this.until_stopped()
