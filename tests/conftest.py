@@ -9,6 +9,7 @@ import uuid_utils
 
 from tests.support.engines import nats_server, postgres_server
 from tests.support.program import Program
+from tests.support.valkey import StoppableValkey, valkey_server
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,20 @@ def nats_url() -> Iterator[str]:
     """A broker of its own: streams have fixed names."""
     with nats_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server for all tests: each takes names of its own."""
+    with valkey_server(tmp_path_factory.mktemp("valkey")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[StoppableValkey]:
+    """A server that a test may stop and start."""
+    with valkey_server(tmp_path / "valkey") as server:
+        yield server
 
 
 @pytest.fixture

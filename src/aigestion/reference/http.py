@@ -12,7 +12,7 @@ from aigestion.api.app import create_app
 from aigestion.api.doors import Doors
 from aigestion.reference.markdown import literal, page, section, table
 
-_ALWAYS = (400, 401, 500, 503)
+_ALWAYS = (400, 401, 429, 500, 503)
 """Any route may answer these; the page says so once."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -36,7 +36,7 @@ def http_page() -> str:
     document = openapi()
     intro = (
         "Send `Authorization: Bearer <api key>`. Errors are `application/problem+json`; their codes "
-        "are [here](errors.md), and 400, 401, 500 and 503 may come from any route under `/v1`. "
+        "are [here](errors.md), and 400, 401, 429, 500 and 503 may come from any route under `/v1`. "
         "Machines read [openapi.json](openapi.json); a running system serves it with a page to try "
         "it out at `/schema`."
     )

@@ -8,10 +8,12 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from aigestion.api.answers import POSITION_HEADER, Answered, MinPosition, problems
+from aigestion.api.limits import CHARGE
 from aigestion.api.parameters import moment
 from aigestion.api.request import ApiRequest
 from aigestion.queries.answer import invalid
 from aigestion.queries.usage import Bucket, UsagePoint
+from aigestion.ratelimit.routes import Charge
 
 DAYS_DEFAULT = 30
 
@@ -24,6 +26,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 @get(
     "/analytics/usage",
+    opt={CHARGE: Charge("read", cost=5)},
     responses=problems(),
     response_headers=[POSITION_HEADER],
     summary="Count what happened",
