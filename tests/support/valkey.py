@@ -44,7 +44,7 @@ class StoppableValkey:
 
     def kill(self) -> None:
         """For the end of a test, whatever state it is in."""
-        if self._server.is_running():
+        if self._process is not None:
             self.go_on()
             self._server.terminate()
 

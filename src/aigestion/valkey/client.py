@@ -87,7 +87,7 @@ def _refuse_unfit(about: dict[str, Any]) -> None:
             f"leads to a server of version {about['redis_version']}; "
             f"{VERSION_MIN[0]}.{VERSION_MIN[1]} or newer is needed"
         )
-    if about.get("redis_mode") == "cluster":
+    if about.get("cluster_enabled"):
         raise _misconfigured("leads to a cluster; name a server that is not part of one")
     if about.get("role") != "master":
         raise _misconfigured("leads to a replica, which cannot be written to; name its primary")
@@ -104,10 +104,10 @@ def _why(error: Exception, address: str) -> AIGestionError:
             reason = cause.reason or "no TLS"
             return _misconfigured(f"cannot be reached over TLS at {address}: {reason}")
         case exceptions.ConnectionError() | exceptions.TimeoutError() | OSError():
-            message = (
-                f"Valkey does not answer at {address}: {error} Does {SETTING} name it rightly?"
+            hint = f"Does {SETTING} name it rightly, with valkeys:// if and only if it speaks TLS?"
+            return Unavailable(
+                f"Valkey does not answer at {address} ({error}). {hint}", engine=ENGINE
             )
-            return Unavailable(message, engine=ENGINE)
         case exceptions.ResponseError():
             return _misconfigured(f"is refused by {address}: {error}")
         case _:
