@@ -36,15 +36,17 @@ class MemoryRateLimiter:
         now = self._clock_ms()
         self._sweep(now, len(windows))
         logs = [self._log(group, window) for window in windows]
-        for log in logs:
+        admitted = True
+        for log, window in zip(logs, windows, strict=True):
             log.forget(now)
-        full = [log.used + cost > w.limit for log, w in zip(logs, windows, strict=True)]
-        admitted = not any(full)
+            admitted = admitted and log.used + cost <= window.limit
         standings = []
-        for log, window, refused in zip(logs, windows, full, strict=True):
+        for log, window in zip(logs, windows, strict=True):
+            wait = 0
             if admitted:
                 log.add(now, cost)
-            wait = log.ms_until_room(now, cost, window.limit) if refused else 0
+            elif log.used + cost > window.limit:
+                wait = log.ms_until_room(now, cost, window.limit)
             left = max(0, window.limit - log.used)
             standings.append(Standing(left, log.ms_until_free(now), wait))
         return decided(admitted, windows, standings)

@@ -64,11 +64,12 @@ def check(windows: Sequence[Window], cost: int) -> None:
 
 def decided(admitted: bool, windows: Sequence[Window], standings: Sequence[Standing]) -> Decision:
     """The decision, told by the window a caller should mind."""
-    pairs = list(zip(windows, standings, strict=True))
-    if admitted:
-        window, standing = min(pairs, key=lambda pair: pair[1].remaining)
-    else:
-        window, standing = max(pairs, key=lambda pair: pair[1].retry_after_ms)
+    told = 0
+    for at in range(1, len(standings)):
+        one, best = standings[at], standings[told]
+        if one.remaining < best.remaining if admitted else one.retry_after_ms > best.retry_after_ms:
+            told = at
+    window, standing = windows[told], standings[told]
     return Decision(
         admitted=admitted,
         window=window,
