@@ -70,7 +70,7 @@ local function charge(window)
 end
 
 local function ms_until_free(window, entry_time)
-  return entry_time + window.length + 1 - window.now
+  return entry_time + window.length + 1 - now
 end
 
 local function ms_until_room(window)

@@ -96,7 +96,7 @@ async def test_a_clock_set_back_by_a_little_stands_still(client: Valkey, namespa
 
     assert (third.admitted, third.remaining) == (True, 2)
     assert int(await client.lindex(key, -2)) == newest
-    assert third.reset_seconds == 60.001
+    assert 60.001 < third.reset_seconds <= 90.001  # by the clock as it goes now
 
 
 async def test_a_key_is_bounded_and_goes_by_itself(client: Valkey, namespace: str) -> None:
