@@ -67,7 +67,7 @@ def _client(url: str) -> "Valkey":
         pool.make_connection()  # type: ignore[no-untyped-call]  # an option nobody knows shows here
     except (ValueError, TypeError) as error:
         raise _misconfigured(f"is not a URL the client takes: {error}") from None
-    return Valkey(connection_pool=pool)
+    return Valkey.from_pool(pool)
 
 
 async def _look(client: "Valkey", url: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from aigestion.kernel.errors import Misconfigured, Unavailable
+from aigestion.ratelimit.port import Window
+from aigestion.ratelimit.valkey import ValkeyRateLimiter
 from aigestion.valkey.client import opened_valkey
 from tests.support.engines import free_port
 from tests.support.valkey import StoppableValkey, valkey_server
@@ -173,3 +175,18 @@ async def _saying(answer: bytes) -> AsyncIterator[int]:
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1]
     server.close()
+
+
+async def test_no_connection_is_left_open(own_valkey: StoppableValkey) -> None:
+    async with opened_valkey(own_valkey.url) as watching:
+        async with opened_valkey(own_valkey.url) as client:
+            await asyncio.gather(*(client.ping() for _ in range(5)))
+            limiter = ValkeyRateLimiter(client, namespace="test")
+            await limiter.decide("demo", [Window("key", 5, 60.0)])
+            during = len(await watching.client_list())
+
+        async with asyncio.timeout(5):
+            while len(await watching.client_list()) > 1:
+                await asyncio.sleep(0.01)
+
+    assert during > 1
