@@ -20,7 +20,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 def openapi() -> dict[str, Any]:
     """The document a running system serves at `/schema/openapi.json`, without made-up examples."""
     # Routes describe themselves without what is behind the doors.
-    doors = cast(Doors, SimpleNamespace(directory=None, metrics=CollectorRegistry()))
+    doors = cast(Doors, SimpleNamespace(directory=None, limiter=None, metrics=CollectorRegistry()))
     document: dict[str, Any] = _without_examples(create_app(doors).openapi_schema.to_schema())
     return document
 
