@@ -8,7 +8,7 @@ import pytest
 from aigestion.kernel.errors import Unavailable
 from aigestion.valkey.breaker import Breaker
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.3
 
 
 class Lost(Exception):
