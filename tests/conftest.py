@@ -10,6 +10,7 @@ import uuid_utils
 from tests.support.clickhouse_server import ClickHouseProcess
 from tests.support.engines import nats_server, postgres_server
 from tests.support.program import Program
+from tests.support.valkey import StoppableValkey, valkey_server
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +41,20 @@ def nats_url() -> Iterator[str]:
 def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseProcess]:
     """A server that tests share: each keeps to a namespace of its own."""
     with ClickHouseProcess(tmp_path_factory.mktemp("clickhouse")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server for all tests: each takes names of its own."""
+    with valkey_server(tmp_path_factory.mktemp("valkey")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[StoppableValkey]:
+    """A server that a test may stop and start."""
+    with valkey_server(tmp_path / "valkey") as server:
         yield server
 
 

@@ -26,13 +26,19 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     arguments.add_argument("--profile", action="store_true", help="also say where the time goes")
+    arguments.add_argument(
+        "--limits", choices=("off", "memory", "valkey"), default="off", help="where limits are kept"
+    )
     given = arguments.parse_args()
     seconds: float = given.seconds
     print(hardware())
     print(
         f"{'connections':>11}  {'POST':<12} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'CPU µs':>7}"
     )
-    with postgres_server() as url, server(url, profile=given.profile) as (doors, process):
+    with (
+        postgres_server() as url,
+        server(url, given.limits, profile=given.profile) as (doors, process),
+    ):
         key, port = doors["key"], doors["port"]
         interactions = [
             post(f"/v1/conversations/{one}/interactions", key, BODY)
@@ -60,9 +66,11 @@ def row(connections: int, name: str, measured: Measured, cpu: float) -> str:
 
 
 @contextmanager
-def server(database_url: str, *, profile: bool) -> Iterator[tuple[dict[str, Any], psutil.Process]]:
+def server(
+    database_url: str, limits: str, *, profile: bool
+) -> Iterator[tuple[dict[str, Any], psutil.Process]]:
     """The measured server in a process of its own; yields what it listens on, and itself."""
-    command = [sys.executable, "-m", "bench.http.server", database_url]
+    command = [sys.executable, "-m", "bench.http.server", database_url, "--limits", limits]
     command += ["--profile"] if profile else []
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -6,8 +6,10 @@ import json
 import pstats
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import msgspec
@@ -15,6 +17,7 @@ import uvloop
 from litestar import post
 from pydantic import BaseModel
 from tests.support.api_fakes import World
+from tests.support.valkey import valkey_server
 
 from aigestion.api.app import create_app
 from aigestion.api.server import serving
@@ -23,6 +26,10 @@ from aigestion.commands.conversation.start_conversation import StartConversation
 from aigestion.eventstore.migrate import migrate
 from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.kernel.ids import new_id
+from aigestion.ratelimit.memory import MemoryRateLimiter
+from aigestion.ratelimit.routes import PER_MINUTE, RouteLimits
+from aigestion.ratelimit.valkey import ValkeyRateLimiter
+from aigestion.valkey.client import opened_valkey
 
 CONVERSATIONS = 64
 USERS = 16
@@ -49,12 +56,19 @@ async def trivial(data: Trivial) -> Answer:
 
 
 async def main(owner_url: str) -> None:
+    kind = sys.argv[sys.argv.index("--limits") + 1] if "--limits" in sys.argv else "off"
+    async with limits(kind) as limiter:
+        await serve(owner_url, limiter)
+
+
+async def serve(owner_url: str, limiter: RouteLimits | None) -> None:
     await migrate(owner_url, "bench_runtime", None)
     url = owner_url.replace("postgres@", "bench_runtime@")
     pool = await asyncpg.create_pool(url, min_size=2, max_size=8)
     store = PostgresEventStore(pool, url)
     await store.start()
-    world = World(store=store, keys=PostgresKeyTable(pool), blobs=PostgresBlobStore(pool))
+    keys, blobs = PostgresKeyTable(pool), PostgresBlobStore(pool)
+    world = World(store=store, keys=keys, blobs=blobs, limiter=limiter)
     conversations = [new_id() for _ in range(CONVERSATIONS)]
     for number, conversation_id in enumerate(conversations):
         user_id = f"user-{number % USERS}"
@@ -75,6 +89,22 @@ async def main(owner_url: str) -> None:
             await stop.wait()
     await store.close()
     await pool.close()
+
+
+@asynccontextmanager
+async def limits(kind: str) -> AsyncIterator[RouteLimits | None]:
+    """`off`, `memory` or `valkey`; never reached, so that only their cost is seen."""
+    high = dict.fromkeys(PER_MINUTE, 10_000_000)
+    match kind:
+        case "memory":
+            yield RouteLimits(MemoryRateLimiter(), per_minute=high)
+        case "valkey":
+            with TemporaryDirectory() as folder, valkey_server(Path(folder)) as server:
+                async with opened_valkey(server.url) as client:
+                    store = ValkeyRateLimiter(client, namespace="bench")
+                    yield RouteLimits(store, per_minute=high)
+        case _:
+            yield None
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from aigestion.settings_groups import (
     Elasticsearch,
     Http,
     HttpUrl,
+    Limits,
     Log,
     Logging,
     Models,
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     qdrant: Qdrant = Qdrant()
     models: Models = Models()
     openai: OpenAI = OpenAI()
+    limits: Limits = Limits()
     logging: Logging = Logging()
 
     @classmethod

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -139,6 +139,30 @@ class OpenAI(_Group):
     )
     total_timeout_seconds: float = Field(
         300.0, gt=0, le=3600, description="Longest time one answer may take."
+    )
+
+
+class Limits(_Group):
+    """How much a caller may ask for in a minute."""
+
+    enabled: bool = Field(False, description="Whether there are limits.")
+    read_per_minute: int = Field(
+        6_000, ge=1, le=1_000_000, description="Units of reading a key may spend."
+    )
+    write_per_minute: int = Field(
+        1_200, ge=1, le=1_000_000, description="Units of writing a key may spend."
+    )
+    expensive_per_minute: int = Field(
+        600, ge=1, le=1_000_000, description="Units of what makes a model or an engine work."
+    )
+    tenant_factor: int = Field(
+        5, ge=1, le=1_000, description="How many times as much all keys of a tenant may spend."
+    )
+    failures_per_minute: int = Field(
+        120, ge=1, le=1_000_000, description="Bad keys from one address."
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="Networks whose `X-Forwarded-For` is believed."
     )
 
 

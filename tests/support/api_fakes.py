@@ -35,6 +35,7 @@ from aigestion.queries.directory import AgentRecord, KeyRecord
 from aigestion.queries.documents import Document, DocumentSummary
 from aigestion.queries.feed import FeedQueries
 from aigestion.queries.search import Hit
+from aigestion.ratelimit.routes import RouteLimits
 from aigestion.readstores.port import View
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
@@ -194,6 +195,7 @@ class World:
         keys: KeyTable | None = None,
         blobs: BlobStore | None = None,
         heartbeat_seconds: float = 15.0,
+        limiter: RouteLimits | None = None,
     ) -> None:
         self.store = store or MemoryEventStore()
         self.vault = Vault(keys or MemoryKeyTable(), MemoryMasterKey())
@@ -234,6 +236,7 @@ class World:
             operator_token_hash=token_hash(OPERATOR_TOKEN),
             draining=asyncio.Event(),
             limits=Limits(health_timeout_seconds=0.2, heartbeat_seconds=heartbeat_seconds),
+            limiter=limiter,
             clock=lambda: NOW,
         )
 

@@ -63,18 +63,19 @@ _MEANINGS = {
     413: "Larger than the limit that `limit_bytes` names.",
     415: "A body of another content type than this path takes.",
     422: "`idempotency-key-reused`: the same Idempotency-Key came with another request.",
+    429: "`rate-limited`: there is room again after `Retry-After` seconds.",
     500: "A fault on our side.",
     503: "`view-behind` or `engine-unavailable`: try again after `Retry-After` seconds.",
 }
 
 
 def problems(*statuses: int) -> Mapping[int, ResponseSpec]:
-    """What can go wrong, for the OpenAPI document; 400, 401, 500 and 503 always can."""
+    """What can go wrong, for the OpenAPI document; 400, 401, 429, 500 and 503 always can."""
     return {
         status: ResponseSpec(
             Problem, description=_MEANINGS[status], media_type=PROBLEM_JSON, generate_examples=False
         )
-        for status in sorted({400, 401, 500, 503, *statuses})
+        for status in sorted({400, 401, 429, 500, 503, *statuses})
     }
 
 

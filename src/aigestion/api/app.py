@@ -5,10 +5,11 @@ from litestar.datastructures import State
 from litestar.plugins.pydantic import PydanticPlugin
 
 from aigestion.api import system
-from aigestion.api.auth import Keys, require_key
+from aigestion.api.auth import Keys, require_key, require_key_within_limits
 from aigestion.api.body import BODY_BYTES_MAX
 from aigestion.api.doors import Doors, Operations
 from aigestion.api.errors import problem_of
+from aigestion.api.limits import Charging
 from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
@@ -26,11 +27,12 @@ from aigestion.api.v1.stream import stream
 
 def create_app(doors: Doors) -> Litestar:
     """The application. It starts and stops nothing: what is behind the doors is running already."""
+    charging = Charging(doors.limiter, doors.metrics) if doors.limiter is not None else None
     app = Litestar(
         route_handlers=[
             Router(
                 "/v1",
-                before_request=require_key,
+                before_request=require_key if charging is None else require_key_within_limits,
                 route_handlers=[
                     conversations,
                     post_interaction,
@@ -48,6 +50,7 @@ def create_app(doors: Doors) -> Litestar:
             {
                 "doors": doors,
                 "api_keys": Keys(doors.directory),
+                "charging": charging,
                 "streams": OpenStreams(doors.metrics),
             }
         ),

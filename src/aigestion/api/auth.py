@@ -9,6 +9,7 @@ from litestar import Request
 
 from aigestion.api.doors import Doors
 from aigestion.api.keys import PresentedKey, parse_key, same_hash, token_hash
+from aigestion.api.limits import OPERATOR, Charging
 from aigestion.api.request import Caller
 from aigestion.kernel.errors import Forbidden, InvalidInput, Unauthenticated
 from aigestion.queries.directory import DirectoryQueries, KeyRecord
@@ -40,6 +41,11 @@ class Keys:
             return None
         return record.tenant
 
+    def know(self, key_id: str) -> bool:
+        """Whether it opened something when it was last looked up, as far as that is remembered."""
+        known = self._known.get(key_id)
+        return known is not None and known[0] is not None and not known[0].revoked
+
     async def _record(self, key_id: str) -> KeyRecord | None:
         now = time.monotonic()
         known = self._known.get(key_id)
@@ -66,20 +72,56 @@ async def require_key(request: AnyRequest) -> None:
     else:
         user_id = _checked_user(user)
         actor = f"user:{user_id}"
-    request.scope["auth"] = Caller(tenant, actor, user_id)
+    request.scope["auth"] = Caller(tenant, actor, user_id, key.key_id)
+
+
+async def require_key_within_limits(request: AnyRequest) -> None:
+    """The same, and charges the request to the key and its tenant; bad keys to their address."""
+    charging: Charging = request.app.state.charging
+    try:
+        if charging.crowded(request):
+            _must_be_known(request)
+        await require_key(request)
+    except Unauthenticated:
+        charging.failed(request)
+        raise
+    caller: Caller = request.scope["auth"]
+    await charging.charge(request, caller.key_id, caller.tenant)
 
 
 async def require_operator(request: AnyRequest) -> None:
     """Lets in who runs this installation; an API key is not enough."""
-    if not _is_operator(request):
-        await require_key(request)
+    if not await _operator(request):
         raise Forbidden("Only the operator's token may do this.")
 
 
 async def require_key_or_operator(request: AnyRequest) -> None:
     """Lets in both."""
-    if not _is_operator(request):
-        await require_key(request)
+    await _operator(request)
+
+
+async def _operator(request: AnyRequest) -> bool:
+    """Whether it is the operator; if not, somebody who has a key."""
+    charging: Charging | None = request.app.state.charging
+    try:
+        operator = _is_operator(request)
+    except Unauthenticated:
+        if charging is not None:
+            charging.failed(request)
+        raise
+    if not operator:
+        await (require_key if charging is None else require_key_within_limits)(request)
+    elif charging is not None:
+        await charging.charge(request, OPERATOR, None)
+    return operator
+
+
+def _must_be_known(request: AnyRequest) -> None:
+    """An address that has presented too many bad keys gets no look-up for one more unknown key."""
+    keys: Keys = request.app.state.api_keys
+    key = parse_key(_bearer(request))
+    if key is None or not keys.know(key.key_id):
+        raise Unauthenticated(_REFUSED)
 
 
 def _is_operator(request: AnyRequest) -> bool:

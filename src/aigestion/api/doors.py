@@ -18,6 +18,7 @@ from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.feed import FeedQueries
 from aigestion.queries.search import SearchQueries
 from aigestion.queries.usage import UsageQueries
+from aigestion.ratelimit.routes import RouteLimits
 
 HealthCheck = Callable[[], Awaitable[None]]
 """Returns if the engine answers, raises whatever it likes if not."""
@@ -71,4 +72,6 @@ class Doors:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set before the server stops: streams end, `/health/ready` says no."""
     limits: Limits = Limits()
+    limiter: RouteLimits | None = None
+    """How much callers may ask for; without one, as much as they like."""
     clock: Clock = utc_now

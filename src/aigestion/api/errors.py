@@ -26,10 +26,13 @@ STATUS: dict[Category, HTTPStatus] = {
     Category.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Category.CONFLICT: HTTPStatus.CONFLICT,
     Category.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Category.TOO_MUCH: HTTPStatus.TOO_MANY_REQUESTS,
     Category.UNPROCESSABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
     Category.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Category.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+
+_WORTH_ANOTHER_TRY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _CODES: dict[int, tuple[str, str]] = {
     400: ("malformed-request", "The request cannot be read."),
@@ -88,7 +91,7 @@ def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[by
             status, code, detail, members = _of_fault(request, error)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in _WORTH_ANOTHER_TRY:
         headers["Retry-After"] = str(ceil(members.get("retry_after_seconds", RETRY_AFTER_SECONDS)))
     if status is not HTTPStatus.NOT_FOUND:
         members["instance"] = request.scope["path"]

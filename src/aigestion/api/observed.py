@@ -7,6 +7,8 @@ from typing import Any, cast
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from aigestion.api.limits import limit_headers
+
 UNMATCHED = "(none)"
 STREAM = "text/event-stream"
 
@@ -69,6 +71,8 @@ def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
                 headers = [*message["headers"], *_SAFE, (b"request-id", request_id.encode())]
                 given = dict(message["headers"])
                 headers += [pair for pair in _DEFAULTS if pair[0] not in given]
+                if "rate_limit" in scope:
+                    headers += limit_headers(scope["rate_limit"])  # type: ignore[typeddict-item]
                 streams = given.get(b"content-type", b"").startswith(STREAM.encode())
                 message["headers"] = headers
             await send(message)

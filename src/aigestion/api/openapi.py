@@ -28,6 +28,8 @@ Say something in a conversation, stream the answer, search, report: over one eve
   position a command answered as `min_position` to a query, and the query waits until it can show it.
 * **Repeats.** A POST with an `Idempotency-Key` can be sent again: the first answer comes again.
 * **Users.** A key belongs to a tenant. `Aigestion-User: <id>` says for which of its users a request is made.
+* **Limits.** Where limits are set, answers carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`:
+  what may be asked for in a minute, what is left of it, and in how many seconds all of it is free again.
 * **Errors** are problem details (RFC 9457) with a stable `code`; 400 is for what is wrong with the request
   itself, 409 and 422 for what is wrong in the light of what was recorded before.
 """

@@ -33,6 +33,7 @@ class Caller(msgspec.Struct, frozen=True):
     """`user:<id>` when the header `Aigestion-User` names one, `key:<id>` otherwise."""
     user_id: str
     """Whose conversations this caller starts."""
+    key_id: str
 
 
 class ApiRequest(Request[None, Caller, State]):

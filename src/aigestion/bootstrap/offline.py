@@ -121,6 +121,6 @@ async def open_on_servers(settings: Settings) -> AsyncIterator[WholeSystem]:
 
 async def _whole(log: Log, client: Client, stores: Stores, tenant: str | None) -> WholeSystem:
     broker = JetStreamBroker(client)
-    side = read_side(log, broker, stores, log.catalog)
+    side = read_side(log, broker, stores)
     await side.look()
     return WholeSystem(log=log, broker=broker, tenant=tenant, projections=side.door)

@@ -15,6 +15,7 @@ from aigestion.commands.dispatcher import Dispatcher
 from aigestion.messaging.asyncapi import document
 from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
+from aigestion.ratelimit.routes import RouteLimits
 
 NATS_TIMEOUT_SECONDS = 2
 
@@ -27,6 +28,7 @@ def api_doors(
     metrics: CollectorRegistry,
     health: Mapping[str, HealthCheck],
     operator_key: str | None,
+    limiter: RouteLimits | None,
 ) -> Doors:
     """What the API needs of the rest. Without an operator's key nobody is the operator."""
     described = msgspec.json.encode(document())
@@ -46,6 +48,7 @@ def api_doors(
         health=health,
         metrics=metrics,
         asyncapi=lambda: described,
+        limiter=limiter,
         operator_token_hash=hashlib.sha256(key.encode()).hexdigest(),
     )
 

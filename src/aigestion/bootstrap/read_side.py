@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from aigestion.api.projection_door import ProjectionDoor
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.stores import Stores
-from aigestion.events.catalog import Catalog
 from aigestion.kernel.errors import NotFound
 from aigestion.messaging.port import Broker
 from aigestion.messaging.subscription import Subscription
@@ -23,6 +22,7 @@ from aigestion.queries.passages import PassageQueries
 from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
 from aigestion.queries.usage import UsageQueries
+from aigestion.readcache.cached import Cached
 from aigestion.readstores.postgres.views import PostgresViewRegistry
 
 
@@ -63,11 +63,11 @@ class ReadSide:
                 self.progress.advance(view, position)
 
 
-def read_side(log: Log, broker: Broker, stores: Stores, catalog: Catalog) -> ReadSide:
+def read_side(log: Log, broker: Broker, stores: Stores, cached: Cached | None = None) -> ReadSide:
     """Put it together; nothing runs yet."""
     registry = PostgresViewRegistry(log.pool)
     progress = Progress(projection.name for projection in PROJECTIONS)
-    subscription = Subscription(broker, log.reader, catalog)
+    subscription = Subscription(broker, log.reader, log.catalog)
     models = {
         projection.name: ReadModel(
             projection,
@@ -83,14 +83,14 @@ def read_side(log: Log, broker: Broker, stores: Stores, catalog: Catalog) -> Rea
         progress=progress,
         subscription=subscription,
         models=models,
-        queries=_queries(log, progress, stores),
+        queries=_queries(log, progress, stores, cached),
         door=_door(log, progress, models),
         registry=registry,
         stores=stores,
     )
 
 
-def _queries(log: Log, progress: Progress, stores: Stores) -> Queries:
+def _queries(log: Log, progress: Progress, stores: Stores, cached: Cached | None) -> Queries:
     conversations = ConversationQueries(log.pool, progress)
     return Queries(
         conversations=conversations,
@@ -99,8 +99,8 @@ def _queries(log: Log, progress: Progress, stores: Stores) -> Queries:
         feed=FeedQueries(log.reader),
         passages=PassageQueries(stores.meaning, progress),
         runs=RunQueries(log.pool, progress),
-        search=SearchQueries(stores.text, conversations, progress),
-        usage=UsageQueries(stores.analytics, progress),
+        search=SearchQueries(stores.text, conversations, progress, cached),
+        usage=UsageQueries(stores.analytics, progress, cached),
     )
 
 

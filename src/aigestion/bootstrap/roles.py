@@ -16,6 +16,7 @@ from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.servers import needed_servers, open_servers
 from aigestion.bootstrap.stores import opened_stores
+from aigestion.bootstrap.volatile import opened_volatile
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.eventstore.announce import LogAnnouncer, hear
 from aigestion.kernel.errors import NotFound
@@ -27,6 +28,7 @@ from aigestion.observability.lag import HeadWatch, Positions, watch_head
 from aigestion.observability.metrics import (
     Collect,
     agent_metrics,
+    cache_metrics,
     log_metrics,
     projection_metrics,
     registry_of,
@@ -35,6 +37,7 @@ from aigestion.observability.metrics import (
 )
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.read_model import keep_read_models
+from aigestion.readcache.cached import Cached
 from aigestion.settings import Settings
 
 Ready = Callable[[str], None]
@@ -52,7 +55,6 @@ class _Role:
         self.stack = stack
         self.log = log
         self.client = client
-        self.catalog = log.catalog
         self.watch = HeadWatch()
         self.broker = JetStreamBroker(client, replicas=settings.nats.replicas)
         self.health = log_health(log, client)
@@ -75,13 +77,13 @@ class _Role:
             await process.runs("announcements", announcer.run())
         return role
 
-    async def reads(self) -> ReadSide:
+    async def reads(self, cached: Cached | None = None) -> ReadSide:
         """Open the read stores, and what asks them."""
         stores = await self.stack.enter_async_context(
             opened_stores(self.settings, self.log, data_dir=None)
         )
         self.health |= stores.health
-        return read_side(self.log, self.broker, stores, self.catalog)
+        return read_side(self.log, self.broker, stores, cached)
 
     async def follows(self, side: ReadSide) -> None:
         """Know how far the read models are that other processes keep."""
@@ -116,7 +118,9 @@ async def run_api(settings: Settings, ready: Ready) -> None:
     """Take commands and answer queries until SIGTERM; any number of processes may."""
     async with process() as (this, stack):
         role = await _Role.open(settings, this, stack, "app", appending=True)
-        side = await role.reads()
+        volatile = await stack.enter_async_context(opened_volatile(settings, role.log))
+        role.health |= volatile.health
+        side = await role.reads(volatile.cached)
         await role.follows(side)
         live = LiveHub(role.client)
         await live.start()
@@ -124,7 +128,9 @@ async def run_api(settings: Settings, ready: Ready) -> None:
         positions = lambda: _positions(side)  # noqa: E731
         await this.runs("head", watch_head(role.watch, role.log.store.head, positions))
         metrics = registry_of(
-            log_metrics(role.watch), projection_metrics(side.progress, role.watch)
+            log_metrics(role.watch),
+            projection_metrics(side.progress, role.watch),
+            cache_metrics(volatile.cached),
         )
         key = settings.operator_key
         doors = api_doors(
@@ -135,6 +141,7 @@ async def run_api(settings: Settings, ready: Ready) -> None:
             metrics,
             role.health,
             key.get_secret_value() if key else None,
+            volatile.limiter,
         )
         http = settings.http
         port = await stack.enter_async_context(

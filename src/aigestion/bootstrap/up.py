@@ -22,6 +22,7 @@ from aigestion.bootstrap.parts import api_doors, log_health, relay_health
 from aigestion.bootstrap.process import process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.stores import opened_stores
+from aigestion.bootstrap.volatile import opened_volatile
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.embedded.connect_file import CONNECT_FILE, Doors
 from aigestion.embedded.datadir import DataDir
@@ -35,6 +36,7 @@ from aigestion.messaging.relay import Relay
 from aigestion.observability.lag import HeadWatch, watch_head
 from aigestion.observability.metrics import (
     agent_metrics,
+    cache_metrics,
     log_metrics,
     projection_metrics,
     registry_of,
@@ -68,7 +70,8 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         app = await stack.enter_async_context(_nats(engines, "app"))
         publisher = await stack.enter_async_context(_nats(engines, "relay"))
         stores = await stack.enter_async_context(opened_stores(settings, log, data_dir))
-        side = read_side(log, JetStreamBroker(app), stores, catalog)
+        volatile = await stack.enter_async_context(opened_volatile(settings, log))
+        side = read_side(log, JetStreamBroker(app), stores, volatile.cached)
         relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(url, "relay"))
         watch = HeadWatch(await log.store.head())
         log.store.on_append += [relay.wake, watch.move]
@@ -89,15 +92,18 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         stack.push_async_callback(live.stop)
         await this.runs("head", watch_head(watch, log.store.head, partial(_positions, side, relay)))
         operator_key = _operator_key(data_dir)
-        health = {**log_health(log, app), **relay_health(relay), **stores.health}
+        health = {**log_health(log, app), **relay_health(relay), **stores.health, **volatile.health}
         metrics = registry_of(
             log_metrics(watch),
             relay_metrics(relay, watch),
             subscription_metrics(side.subscription),
             projection_metrics(side.progress, watch),
             agent_metrics(lambda: worker.going_on),
+            cache_metrics(volatile.cached),
         )
-        api = api_doors(log, side, dispatcher, live, metrics, health, operator_key)
+        api = api_doors(
+            log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter
+        )
         http = settings.http
         port = await stack.enter_async_context(
             serving(create_app(api), host=http.host, port=http.port, draining=api.draining)

@@ -14,6 +14,7 @@ class Category(StrEnum):
     CONFLICT = "conflict"
     UNPROCESSABLE = "unprocessable"
     TOO_LARGE = "too-large"
+    TOO_MUCH = "too-much"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
 
@@ -76,6 +77,13 @@ class Forbidden(AIGestionError):
 
     code = "forbidden"
     category = Category.FORBIDDEN
+
+
+class RateLimited(AIGestionError):
+    """As much was asked for as may be in a while; `details` say by whom and when there is room again."""
+
+    code = "rate-limited"
+    category = Category.TOO_MUCH
 
 
 class IdempotencyKeyReused(AIGestionError):

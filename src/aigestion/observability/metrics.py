@@ -9,6 +9,7 @@ from aigestion.messaging.relay import Relay
 from aigestion.messaging.subscription import Subscription
 from aigestion.observability.lag import HeadWatch
 from aigestion.projections.progress import Progress
+from aigestion.readcache.cached import Cached
 
 Collect = Callable[[], Iterator[Metric]]
 
@@ -106,6 +107,16 @@ def agent_metrics(going_on: Callable[[], int]) -> Collect:
 
     def collect() -> Iterator[Metric]:
         yield _gauge("agent_reactions_going_on", "Reactions under way or waiting.", going_on())
+
+    return collect
+
+
+def cache_metrics(cached: Cached) -> Collect:
+    """What the read cache spares."""
+
+    def collect() -> Iterator[Metric]:
+        yield _counter("read_cache_hits", "Answers that were remembered.", cached.hits)
+        yield _counter("read_cache_misses", "Answers that were asked for.", cached.misses)
 
     return collect
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from aigestion.projections.progress import Progress
 from aigestion.queries.answer import Answer, Page, checked_limit, invalid, is_text
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.passage_hit import PassageHit
+from aigestion.readcache.cached import Asked, Cached
 from aigestion.readstores.port import View
 
 QUERY_CHARS_MAX = 1_000
@@ -73,9 +75,14 @@ class SearchQueries:
     """Search within one tenant."""
 
     def __init__(
-        self, store: TextSearch, conversations: ConversationQueries, progress: Progress
+        self,
+        store: TextSearch,
+        conversations: ConversationQueries,
+        progress: Progress,
+        cached: Cached | None = None,
     ) -> None:
         self._store = store
+        self._cached = cached or Cached()
         self._conversations = conversations
         self._progress = progress
 
@@ -99,7 +106,17 @@ class SearchQueries:
         checked_limit(limit)
         question = Question(tenant, q, kind, conversation_id)
         view, position = await self._progress.at_least("search", min_position)
-        page = await self._store.page(view, question, limit=limit, cursor=cursor)
+        page = await self._cached.answer(
+            Asked(
+                tenant=tenant,
+                query="search",
+                arguments=(question, limit, cursor),
+                views=((view.name, position),),
+            ),
+            Page[Hit],
+            partial(self._store.page, view, question, limit=limit, cursor=cursor),
+        )
+        # Titles come from another view, which has a position of its own: they are always looked up.
         return Answer(position, Page(await self._titled(tenant, page.items), page.next_cursor))
 
     async def _titled(self, tenant: str, hits: Sequence[Hit]) -> list[Hit]:

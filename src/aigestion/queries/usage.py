@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -10,6 +10,7 @@ import msgspec
 
 from aigestion.projections.progress import Progress
 from aigestion.queries.answer import Answer, invalid
+from aigestion.readcache.cached import Asked, Cached
 from aigestion.readstores.port import View
 
 POINTS_MAX = 2_000
@@ -51,9 +52,12 @@ class AnalyticsStore(Protocol):
 class UsageQueries:
     """Usage of one tenant."""
 
-    def __init__(self, store: AnalyticsStore, progress: Progress) -> None:
+    def __init__(
+        self, store: AnalyticsStore, progress: Progress, cached: Cached | None = None
+    ) -> None:
         self._store = store
         self._progress = progress
+        self._cached = cached or Cached()
 
     async def usage(
         self,
@@ -74,24 +78,34 @@ class UsageQueries:
                 raise invalid(name, "needs a time zone")
         activity, counted = await self._progress.at_least("activity", min_position)
         calls, called = await self._progress.at_least("model_calls", min_position)
-        rows = await self._store.query(
-            _statement(),
-            (activity, calls),
-            {
-                "tenant": tenant,
-                "start": start.astimezone(UTC),
-                "end": end.astimezone(UTC),
-                "by": by,
-                "limit": POINTS_MAX + 1,
-            },
+        parameters = {
+            "tenant": tenant,
+            "start": start.astimezone(UTC),
+            "end": end.astimezone(UTC),
+            "by": by,
+            "limit": POINTS_MAX + 1,
+        }
+        asked = Asked(
+            tenant=tenant,
+            query="usage",
+            arguments=parameters,
+            views=((activity.name, counted), (calls.name, called)),
         )
+        points = await self._cached.answer(
+            asked, list[UsagePoint], partial(self._points, (activity, calls), parameters)
+        )
+        return Answer(min(counted, called), points)
+
+    async def _points(
+        self, views: Sequence[View], parameters: Mapping[str, Any]
+    ) -> list[UsagePoint]:
+        rows = await self._store.query(_statement(), views, parameters)
         if len(rows) > POINTS_MAX:
             raise invalid(
                 "by", f"makes more than {POINTS_MAX} points: ask for less or for longer buckets"
             )
         names = UsagePoint.__struct_fields__
-        points = [UsagePoint(**dict(zip(names, row, strict=True))) for row in rows]
-        return Answer(min(counted, called), points)
+        return [UsagePoint(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 @cache

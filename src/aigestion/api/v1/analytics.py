@@ -1,6 +1,6 @@
 """Usage over time, from ClickHouse."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -8,12 +8,15 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from aigestion.api.answers import POSITION_HEADER, Answered, MinPosition, problems
+from aigestion.api.limits import CHARGE
 from aigestion.api.parameters import moment
 from aigestion.api.request import ApiRequest
 from aigestion.queries.answer import invalid
 from aigestion.queries.usage import Bucket, UsagePoint
+from aigestion.ratelimit.routes import Charge
 
 DAYS_DEFAULT = 30
+MINUTE = timedelta(minutes=1)
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -24,6 +27,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 @get(
     "/analytics/usage",
+    opt={CHARGE: Charge("read", cost=5)},
     responses=problems(),
     response_headers=[POSITION_HEADER],
     summary="Count what happened",
@@ -36,18 +40,22 @@ async def usage(
         QueryParameter(
             name="from",
             max_length=64,
-            description=f"ISO 8601; {DAYS_DEFAULT} days back if not given.",
+            description=f"ISO 8601; {DAYS_DEFAULT} days before `to` if not given.",
         ),
     ] = None,
     end: Annotated[
         str | None,
-        QueryParameter(name="to", max_length=64, description="ISO 8601; now if not given."),
+        QueryParameter(
+            name="to",
+            max_length=64,
+            description="ISO 8601; the end of the present minute if not given.",
+        ),
     ] = None,
     by: Annotated[Bucket, QueryParameter(description="The length of a bucket.")] = "day",
     min_position: MinPosition = 0,
 ) -> Answered[Usage]:
     """Events, messages, replies, failures, model calls and tokens, by hour, day or longer."""
-    until = moment("to", end) if end else request.doors.clock()
+    until = moment("to", end) if end else _next_minute(request.doors.clock())
     since = moment("from", start) if start else until - timedelta(days=DAYS_DEFAULT)
     if since >= until:
         raise invalid("from", "must be before to")
@@ -55,3 +63,9 @@ async def usage(
         request.tenant, start=since, end=until, by=by, min_position=min_position
     )
     return Answered(Usage(answer.data), answer.position)
+
+
+def _next_minute(now: datetime) -> datetime:
+    """What is asked for "until now" is one question a minute, and not a new one each time."""
+    begun = now.replace(second=0, microsecond=0)
+    return begun if begun == now else begun + MINUTE

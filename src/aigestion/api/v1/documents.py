@@ -17,6 +17,7 @@ from aigestion.api.answers import (
     answered,
     problems,
 )
+from aigestion.api.limits import CHARGE
 from aigestion.api.request import ApiRequest, minted
 from aigestion.api.v1.new_document import (
     BODY_BYTES_MAX,
@@ -29,6 +30,10 @@ from aigestion.commands.knowledge.remove_document import RemoveDocument
 from aigestion.kernel.context import Context
 from aigestion.queries.answer import Page
 from aigestion.queries.documents import Document, DocumentSummary
+from aigestion.ratelimit.routes import Charge
+
+BYTES_A_UNIT = 100 * 1024
+"""A document costs by its size: each of its passages is embedded."""
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -43,6 +48,7 @@ class Added(msgspec.Struct, frozen=True):
     status_code=201,
     responses=problems(413, 415, 422),
     response_headers=[POSITION_HEADER],
+    opt={CHARGE: Charge("expensive", bytes_a_unit=BYTES_A_UNIT)},
     operation_class=JsonOrUpload,
     request_max_body_size=BODY_BYTES_MAX,
     summary="Add a document",

@@ -10,8 +10,10 @@ from pydantic import Field, RootModel, StringConstraints
 
 from aigestion.api.answers import POSITION_HEADER, Answered, IdempotencyKey, problems
 from aigestion.api.body import Body, JsonObject, Text
+from aigestion.api.limits import CHARGE
 from aigestion.api.request import ApiRequest
 from aigestion.commands.conversation.post_interaction import Action, Chat, PostInteraction, Voice
+from aigestion.ratelimit.routes import Charge
 
 TEXT_CHARS_MAX = 200_000
 ACTION_NAME_CHARS_MAX = 200
@@ -96,6 +98,7 @@ class InteractionPosted(msgspec.Struct, frozen=True):
 @post(
     "/conversations/{conversation_id:uuid}/interactions",
     status_code=202,
+    opt={CHARGE: Charge("expensive")},
     responses=problems(404, 413, 415, 422),
     response_headers=[POSITION_HEADER],
     summary="Write, say or do something in a conversation",

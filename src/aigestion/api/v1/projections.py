@@ -11,10 +11,12 @@ from litestar.response import Stream
 from aigestion.api.answers import POSITION_HEADER, Answered, problems
 from aigestion.api.auth import require_key_or_operator, require_operator
 from aigestion.api.errors import problem_of
+from aigestion.api.limits import CHARGE
 from aigestion.api.openapi import OPERATOR
 from aigestion.api.projection_door import Step, Work, steps
 from aigestion.api.request import ApiRequest
 from aigestion.projections.progress import LineState
+from aigestion.ratelimit.routes import Charge
 
 NDJSON = "application/x-ndjson"
 
@@ -73,6 +75,7 @@ async def list_projections(request: ApiRequest) -> Answered[Projections]:
 @post(
     "/{name:str}/rebuild",
     status_code=200,
+    opt={CHARGE: Charge("expensive", cost=10)},
     before_request=require_operator,
     security=OPERATOR,
     responses={**problems(403, 404), **_LINES},
@@ -91,6 +94,7 @@ async def rebuild(request: ApiRequest, name: FromPath[str]) -> Stream:
 @post(
     "/{name:str}/verify",
     status_code=200,
+    opt={CHARGE: Charge("expensive", cost=10)},
     before_request=require_operator,
     security=OPERATOR,
     responses={**problems(403, 404), **_LINES},

@@ -15,16 +15,19 @@ from aigestion.api.answers import (
     answered,
     problems,
 )
+from aigestion.api.limits import CHARGE
 from aigestion.api.parameters import checked_text
 from aigestion.api.request import ApiRequest
 from aigestion.queries.answer import Page
 from aigestion.queries.search import QUERY_CHARS_MAX, Hit, HitKind
+from aigestion.ratelimit.routes import Charge
 
 HITS_DEFAULT = 20
 
 
 @get(
     "/search",
+    opt={CHARGE: Charge("read", cost=5)},
     responses=problems(),
     response_headers=[POSITION_HEADER],
     summary="Search messages and documents",

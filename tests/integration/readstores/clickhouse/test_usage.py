@@ -1,5 +1,6 @@
 """Usage over time: counted from both read models, once however often a row was written."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -15,6 +16,8 @@ from aigestion.projections.activity import activity
 from aigestion.projections.model_calls import model_calls
 from aigestion.projections.progress import Progress
 from aigestion.queries.usage import POINTS_MAX, Bucket, UsagePoint, UsageQueries
+from aigestion.readcache.cached import Cached
+from aigestion.readcache.memory import MemoryReadCache
 from aigestion.readstores.clickhouse.engine import Engine
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.clickhouse.tables import Layout
@@ -232,3 +235,37 @@ async def test_a_view_dropped_under_a_question_is_unavailable(seen: Seen) -> Non
 
     with pytest.raises(Unavailable, match="replaced"):
         await seen.usage()
+
+
+class Counting:
+    """Counts the queries that reach the store."""
+
+    def __init__(self, store: ClickHouseReadStore) -> None:
+        self._store = store
+        self.asked = 0
+
+    async def query(
+        self, statement: str, views: Sequence[View], parameters: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        self.asked += 1
+        return await self._store.query(statement, views, parameters)
+
+
+async def test_with_a_cache_the_same_counts_are_made_once_a_position(seen: Seen) -> None:
+    store = Counting(seen.store)
+    seen.queries = UsageQueries(store, seen.progress, Cached(MemoryReadCache()))
+    seen.at(NOON, chat("hello"))
+    await seen.show()
+
+    first, again, hours = [await seen.usage(by) for by in ("day", "day", "hour")]
+    theirs = (await seen.queries.usage("other", by="day", **YEAR)).data
+    seen.at(NOON, chat("hello again"))
+    await seen.show()
+    later = await seen.usage()
+
+    assert store.asked == 4
+    assert first == again
+    assert [point.messages for point in first] == [1]
+    assert hours[0].start == NOON
+    assert theirs == []
+    assert [point.messages for point in later] == [2]

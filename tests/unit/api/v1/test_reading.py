@@ -1,13 +1,18 @@
 """Feed, search, usage, projections: what is asked of whom, and how it is answered."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from aigestion.api.app import create_app
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.queries import feed
+from tests.support.api import asking
 from tests.support.api_fakes import NOW, OPERATOR_TOKEN, World
 from tests.unit.api.conftest import Client
 
@@ -121,6 +126,18 @@ async def test_usage_takes_moments_with_and_without_offset(world: World, client:
     assert given["by"] == "hour"
     assert (default["start"], default["end"]) == (NOW - timedelta(days=30), NOW)
     assert default["by"] == "day"
+
+
+async def test_usage_until_now_is_one_question_a_minute(world: World) -> None:
+    for second in (1, 59):
+        clock = partial(NOW.replace, second=second)
+        app = create_app(replace(world.doors, clock=clock, metrics=CollectorRegistry()))
+        async with asking(app, world.demo.key) as client:
+            await client.get("/v1/analytics/usage")
+
+    first, second_one = (parameters for _, parameters in world.usage.asked)
+    assert first == second_one
+    assert first["end"] == NOW + timedelta(minutes=1)
 
 
 async def test_projections_tell_position_and_lag(

@@ -1,0 +1,1 @@
+"""Answers remembered under everything they depend on, in this process or in Valkey."""

@@ -1,0 +1,1 @@
+"""The way to a Valkey server, shared by those who keep something there."""
