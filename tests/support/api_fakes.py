@@ -29,12 +29,14 @@ from aigestion.messaging.port import Delta, LiveItem, Wake
 from aigestion.projections.fingerprint import Fingerprint
 from aigestion.projections.progress import Progress
 from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.redrive import Redriven
 from aigestion.queries.answer import Answer, Cursors, Page, checked_limit
 from aigestion.queries.conversations import ConversationSummary, Transcript
 from aigestion.queries.directory import AgentRecord, KeyRecord
 from aigestion.queries.documents import Document, DocumentSummary
 from aigestion.queries.feed import FeedQueries
 from aigestion.queries.search import Hit
+from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import View
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
@@ -209,6 +211,7 @@ class World:
         self.usage = FakeUsage()
         self.live = MemoryLive()
         self.store.on_append.append(lambda head: self.live.put(Wake(head)))
+        self.redriven: list[tuple[str, str | None]] = []
         self.sick: dict[str, Exception] = {}
         self.demo = self.directory.issue("demo")
         self.doors = Doors(
@@ -227,6 +230,8 @@ class World:
                 head=self.log.head,
                 rebuild=self._rebuild,
                 verify=self._verify,
+                parked=self._parked,
+                redrive=self._redrive,
             ),
             health={name: self._check(name) for name in ("postgres", "nats", "clickhouse")},
             metrics=CollectorRegistry(),
@@ -264,6 +269,20 @@ class World:
             on_progress(position, 3)
             await asyncio.sleep(0.25)
         return Rebuilt(view=VIEW, position=3, fingerprint=Fingerprint(rows=1, digest="00"))
+
+    async def _parked(self, projection: str) -> list[ParkedKey]:
+        line = next((one for one in self.progress.status() if one.projection == projection), None)
+        if line is None:
+            raise NotFound(f"There is no projection {projection}.")
+        return list(line.parked.values())
+
+    async def _redrive(
+        self, projection: str, on_progress: OnProgress, /, *, key: str | None
+    ) -> Redriven:
+        self.redriven.append((projection, key))
+        on_progress(0, 2)
+        await asyncio.sleep(0.25)
+        return Redriven(view=VIEW.name, position=2, parked=0, failed=[])
 
     async def _verify(self, projection: str, on_progress: OnProgress) -> Any:
         await asyncio.sleep(0.25)

@@ -71,18 +71,19 @@ async def require_key(request: AnyRequest) -> None:
 
 async def require_operator(request: AnyRequest) -> None:
     """Lets in who runs this installation; an API key is not enough."""
-    if not _is_operator(request):
+    if not is_operator(request):
         await require_key(request)
         raise Forbidden("Only the operator's token may do this.")
 
 
 async def require_key_or_operator(request: AnyRequest) -> None:
     """Lets in both."""
-    if not _is_operator(request):
+    if not is_operator(request):
         await require_key(request)
 
 
-def _is_operator(request: AnyRequest) -> bool:
+def is_operator(request: AnyRequest) -> bool:
+    """Whether the operator's token came with it."""
     doors: Doors = request.app.state.doors
     return same_hash(token_hash(_bearer(request)), doors.operator_token_hash)
 

@@ -91,7 +91,9 @@ async def open_at_rest(data_dir: Path) -> AsyncIterator[AtRest]:
             connected_nats(nats_server.address, "app", nats_server.password("app"))
         )
         broker = JetStreamBroker(client)
-        side = await stack.enter_async_context(embedded_read_side(log, broker, folder, catalog))
+        side = await stack.enter_async_context(
+            embedded_read_side(log, broker, folder, catalog, at_rest=True)
+        )
         await side.look()
         yield AtRest(
             store=log.store,

@@ -17,6 +17,7 @@ from aigestion.projections.progress import Progress
 from aigestion.projections.projection import StoreRole
 from aigestion.projections.read_model import ReadModel
 from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.redrive import Redriven
 from aigestion.projections.verify import Verdict
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
@@ -28,7 +29,9 @@ from aigestion.queries.search import SearchQueries
 from aigestion.queries.search_in_postgres import PostgresTextSearch
 from aigestion.queries.usage import UsageQueries
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import ReadStore
+from aigestion.readstores.postgres.quarantine import PostgresQuarantine
 from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.postgres.views import PostgresViewRegistry
 from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
@@ -60,6 +63,7 @@ class ReadSide:
     qdrant: QdrantEdgeReadStore
     door: ProjectionDoor
     registry: PostgresViewRegistry
+    quarantine: PostgresQuarantine
     stores: Mapping[StoreRole, ReadStore]
 
     async def look(self) -> None:
@@ -70,14 +74,17 @@ class ReadSide:
                 continue
             position = await self.stores[projection.store].checkpoint(view)
             if position is not None:
-                self.progress.advance(view, position)
+                self.progress.advance(view, position, await self.quarantine.keys(view))
 
 
 @asynccontextmanager
 async def embedded_read_side(
-    log: Log, broker: Broker, data_dir: DataDir, catalog: Catalog
+    log: Log, broker: Broker, data_dir: DataDir, catalog: Catalog, *, at_rest: bool = False
 ) -> AsyncIterator[ReadSide]:
-    """Open the stores that live in this process. Only one process may, on one data dir."""
+    """Open the stores that live in this process. Only one process may, on one data dir.
+
+    `at_rest`: nobody keeps the read models up to date, so what is done to them is done at once.
+    """
     async with AsyncExitStack() as stack:
         clickhouse = await stack.enter_async_context(ClickHouseReadStore.open(data_dir.clickhouse))
         qdrant = await stack.enter_async_context(
@@ -91,11 +98,18 @@ async def embedded_read_side(
             "vectors": qdrant,
         }
         registry = PostgresViewRegistry(log.pool)
+        quarantine = PostgresQuarantine(log.pool)
         progress = Progress(projection.name for projection in PROJECTIONS)
         subscription = Subscription(broker, log.reader, catalog)
         models = {
             projection.name: ReadModel(
-                projection, stores[projection.store], registry, log.reader, subscription, progress
+                projection,
+                stores[projection.store],
+                registry,
+                log.reader,
+                subscription,
+                progress,
+                quarantine,
             )
             for projection in PROJECTIONS
         }
@@ -106,8 +120,9 @@ async def embedded_read_side(
             queries=_queries(log, progress, clickhouse, qdrant),
             clickhouse=clickhouse,
             qdrant=qdrant,
-            door=_door(log, progress, models),
+            door=_door(log, progress, models, at_rest=at_rest),
             registry=registry,
+            quarantine=quarantine,
             stores=stores,
         )
 
@@ -128,7 +143,9 @@ def _queries(
     )
 
 
-def _door(log: Log, progress: Progress, models: Mapping[str, ReadModel]) -> ProjectionDoor:
+def _door(
+    log: Log, progress: Progress, models: Mapping[str, ReadModel], *, at_rest: bool
+) -> ProjectionDoor:
     def model(name: str) -> ReadModel:
         if name not in models:
             raise NotFound(f"There is no read model {name!r}; there are {', '.join(models)}.")
@@ -140,6 +157,19 @@ def _door(log: Log, progress: Progress, models: Mapping[str, ReadModel]) -> Proj
     async def verify(name: str, on_progress: OnProgress) -> Verdict:
         return await model(name).verify(on_progress)
 
+    async def parked(name: str) -> list[ParkedKey]:
+        return await model(name).parked()
+
+    async def redrive(name: str, on_progress: OnProgress, /, *, key: str | None) -> Redriven:
+        if at_rest:
+            return await model(name).redrive_at_rest(key, on_progress)
+        return await model(name).redrive(key, on_progress)
+
     return ProjectionDoor(
-        status=progress.status, head=log.store.head, rebuild=rebuild, verify=verify
+        status=progress.status,
+        head=log.store.head,
+        rebuild=rebuild,
+        verify=verify,
+        parked=parked,
+        redrive=redrive,
     )

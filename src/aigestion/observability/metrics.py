@@ -62,11 +62,18 @@ class SystemCollector(Collector):
         stuck = GaugeMetricFamily(
             "projection_stuck", "1 while its line does not move.", labels=["projection"]
         )
+        events = GaugeMetricFamily(
+            "projection_parked_events", "Events in quarantine.", labels=["projection"]
+        )
+        keys = GaugeMetricFamily(
+            "projection_parked_keys", "Keys whose events are in quarantine.", labels=["projection"]
+        )
         for line in self._progress.status():
             position.add_metric([line.projection], line.position)
             stuck.add_metric([line.projection], float(line.state in ("retrying", "stopped")))
-        yield position
-        yield stuck
+            events.add_metric([line.projection], line.parked_events)
+            keys.add_metric([line.projection], len(line.parked))
+        yield from (position, stuck, events, keys)
 
 
 def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:

@@ -74,6 +74,7 @@ class UsageQueries:
                 raise invalid(name, "needs a time zone")
         activity, counted = await self._progress.at_least("activity", min_position)
         calls, called = await self._progress.at_least("model_calls", min_position)
+        stale = any(self._progress.stale(name, tenant) for name in ("activity", "model_calls"))
         rows = await self._store.query(
             _statement(),
             (activity, calls),
@@ -91,7 +92,7 @@ class UsageQueries:
             )
         names = UsagePoint.__struct_fields__
         points = [UsagePoint(**dict(zip(names, row, strict=True))) for row in rows]
-        return Answer(min(counted, called), points)
+        return Answer(min(counted, called), points, stale)
 
 
 @cache

@@ -43,11 +43,18 @@ def a_door(*differing: Difference, built: bool = True) -> ProjectionDoor:
     async def head() -> int:
         return HEAD
 
-    async def refuse(_name: str, _on_progress: Any) -> Any:
+    async def refuse(*_: Any, **__: Any) -> Any:
         raise Corrupt("an audit rebuilds nothing")
 
     lines = [Line(projection="runs", view=RUNS if built else None, position=HEAD)]
-    return ProjectionDoor(status=lambda: lines, head=head, rebuild=refuse, verify=verify)
+    return ProjectionDoor(
+        status=lambda: lines,
+        head=head,
+        rebuild=refuse,
+        verify=verify,
+        parked=refuse,
+        redrive=refuse,
+    )
 
 
 class Audit:

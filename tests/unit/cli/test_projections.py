@@ -66,8 +66,8 @@ def test_status_is_a_table_and_names_trouble(tmp_path: Path) -> None:
     result, api = call(tmp_path, "status")
 
     head, serving, building = result.stdout.splitlines()
-    assert head.split() == ["NAME", "VIEW", "STATE", "POSITION", "LAG"]
-    assert serving.split() == ["conversations", "conversations_v1_g2", "live", "40", "2"]
+    assert head.split() == ["NAME", "VIEW", "STATE", "POSITION", "LAG", "PARKED"]
+    assert serving.split() == ["conversations", "conversations_v1_g2", "live", "40", "2", "0"]
     assert building.endswith("no \\x1broom (at 7)")
     assert api.asked[0].headers["Authorization"] == "Bearer aigop_key"
 

@@ -7,7 +7,7 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from aigestion.api.answers import (
-    POSITION_HEADER,
+    READ_HEADERS,
     Answered,
     Cursor,
     Limit,
@@ -26,7 +26,7 @@ HITS_DEFAULT = 20
 @get(
     "/search",
     responses=problems(),
-    response_headers=[POSITION_HEADER],
+    response_headers=READ_HEADERS,
     summary="Search messages and documents",
     tags=["Search"],
 )

@@ -134,6 +134,9 @@ async def test_projections_tell_position_and_lag(
             "state": "running",
             "error": None,
             "error_position": None,
+            "parked_events": 0,
+            "parked_keys": 0,
+            "parked_first": None,
         }
     ]
     assert answer.headers["aigestion-position"] == "1"

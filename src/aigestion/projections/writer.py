@@ -1,0 +1,246 @@
+"""The writer of one view: events in order, each once; what cannot be applied is parked with its key (law 14)."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from aigestion.events.recorded import Recorded
+from aigestion.kernel.errors import (
+    AIGestionError,
+    ChangeRejected,
+    CheckpointMoved,
+    ProjectionFailed,
+    QuarantineFull,
+)
+from aigestion.projections import quarantine as limits
+from aigestion.projections.progress import NOTHING
+from aigestion.projections.projection import Projection
+from aigestion.projections.quarantine import Quarantine, described
+from aigestion.readstores.parked import ParkedEvent, ParkedKey
+from aigestion.readstores.port import Change, ReadStore, View
+
+CHANGES_MAX = 5_000
+"""So many changes are written at once; the last event of them may make it more."""
+CHECKPOINT_SECONDS = 1.0
+"""How long the stored checkpoint may be behind while nothing changes in the view."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """An event that changes something."""
+
+    event: Recorded[Any]
+    changes: Sequence[Change]
+
+
+class _Part(msgspec.Struct):
+    """What is written at once."""
+
+    position: int
+    steps: list[_Step] = []
+    parked: list[ParkedEvent] = []
+    changes: int = 0
+
+
+class ViewWriter:
+    """Writes to one view; at most one writer may at a time."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        view: View,
+        store: ReadStore,
+        quarantine: Quarantine,
+        *,
+        visible: bool = True,
+    ) -> None:
+        """`visible`: as in `ReadStore.apply`; a view that does not serve yet may do without."""
+        self.projection = projection
+        self.view = view
+        self.store = store
+        self.quarantine = quarantine
+        self.position = 0
+        """Everything up to here is written or parked."""
+        self.parked: Mapping[str, ParkedKey] = NOTHING
+        """Replaced, never changed: readers may keep what they have got."""
+        self._visible = visible
+        self._stored = 0
+        self._stored_at = 0.0
+        self._written: dict[int, Sequence[Change]] = {}
+
+    async def open(self) -> bool:
+        """Find out where the view is and what is parked; False if there is no such view."""
+        checkpoint = await self.store.checkpoint(self.view)
+        if checkpoint is None:
+            return False
+        self.position = self._stored = checkpoint
+        self.parked = await self.quarantine.keys(self.view)
+        return True
+
+    async def write(
+        self,
+        events: Sequence[Recorded[Any]],
+        upto: int | None = None,
+        *,
+        giving_up: bool = False,
+    ) -> None:
+        """Write what the events change, in order; park those that cannot be, and all that follow of their keys.
+
+        `position` is then `upto`, else the last event's. `giving_up`: the store failed on these again and
+        again, with an error nobody foresaw; the event it fails on alone is parked as if it were rejected.
+        Raises `QuarantineFull`, `ProjectionFailed` for an event that has no key, and what the store
+        raises; what came before is written then.
+        """
+        self._written = {}
+        part = _Part(self.position)
+        for event in events:
+            outcome = self.project_or_park(event, part.parked)
+            if isinstance(outcome, AIGestionError):
+                await self._write_part(part, giving_up)
+                raise outcome
+            if isinstance(outcome, ParkedEvent):
+                part.parked.append(outcome)
+            elif outcome:
+                part.steps.append(_Step(event, outcome))
+                part.changes += len(outcome)
+            part.position = event.position
+            if part.changes >= CHANGES_MAX:
+                await self._write_part(part, giving_up)
+                part = _Part(event.position)
+        part.position = part.position if upto is None else upto
+        await self._write_part(part, giving_up)
+
+    def changes_of(self, event: Recorded[Any]) -> Sequence[Change]:
+        """What an event of the last `write` changed; nothing if it was parked. For who folds them too."""
+        return self._written.get(event.position, ())
+
+    async def settle(self) -> None:
+        """Store the checkpoint, if it is behind."""
+        if self.position > self._stored:
+            await self._apply([], self.position, giving_up=False)
+
+    def project_or_park(
+        self, event: Recorded[Any], parking: Sequence[ParkedEvent] = ()
+    ) -> Sequence[Change] | ParkedEvent | AIGestionError:
+        """What an event changes; or how it is to be parked; or why the line must stop at it.
+
+        `parking`: events before it that are about to be parked.
+        """
+        reads = self.projection.reads
+        if reads is not None and type(event.data) not in reads:
+            return ()
+        try:
+            if self.parked or parking:
+                key = self.projection.key(event)
+                if key is not None and (
+                    self._waits(event, key) or any(one.key == key for one in parking)
+                ):
+                    return _parked(event, key, None)
+            return list(self.projection.project(event))
+        except Exception as error:
+            _log.error("%s failed at %d", self.view.name, event.position, exc_info=error)
+            return self._to_park(event, error, parking)
+
+    def _waits(self, event: Recorded[Any], key: str) -> bool:
+        """Whether it comes behind a parked event; what comes before one is applied, also again."""
+        first = self.parked.get(key)
+        return first is not None and event.position >= first.position
+
+    def _to_park(
+        self, event: Recorded[Any], error: Exception, parking: Sequence[ParkedEvent] = ()
+    ) -> ParkedEvent | AIGestionError:
+        told = described(error)
+        stopped: AIGestionError
+        try:
+            key = self.projection.key(event)
+        except Exception:
+            key = None
+        if key is None:
+            stopped = ProjectionFailed(
+                f"{self.projection.name} failed on position {event.position}: {told}",
+                position=event.position,
+            )
+        elif len(self.parked.keys() | {one.key for one in parking}) >= limits.PARKED_KEYS_MAX:
+            stopped = QuarantineFull(
+                f"{len(self.parked)} keys of {self.view.name} are parked, and position "
+                f"{event.position} cannot be applied either: {told}",
+                position=event.position,
+            )
+        else:
+            return _parked(event, key, told)
+        stopped.__cause__ = error
+        return stopped
+
+    async def _write_part(self, part: _Part, giving_up: bool) -> None:
+        if part.parked:
+            await self._park(part.parked)  # first: a crash may repeat it, but not forget it
+        late = asyncio.get_running_loop().time() - self._stored_at >= CHECKPOINT_SECONDS
+        if part.steps or (late and part.position > self._stored):
+            await self._apply(part.steps, part.position, giving_up=giving_up)
+        self.position = part.position
+
+    async def _apply(self, steps: Sequence[_Step], position: int, *, giving_up: bool) -> None:
+        """Apply, by halves if something in it is rejected: so the one event is found that is."""
+        changes = [change for step in steps for change in step.changes]
+        try:
+            await self.store.apply(self.view, changes, position, visible=self._visible)
+        except Exception as error:
+            unforeseen = not isinstance(error, AIGestionError)
+            if not steps or not (isinstance(error, ChangeRejected) or (giving_up and unforeseen)):
+                raise
+            if len(steps) == 1:
+                await self._reject(steps[0].event, error)
+                await self._apply([], position, giving_up=giving_up)
+                return
+            middle = len(steps) // 2
+            await self._apply(steps[:middle], steps[middle - 1].event.position, giving_up=giving_up)
+            await self._apply(await self._free_to_go(steps[middle:]), position, giving_up=giving_up)
+        else:
+            self.position = self._stored = position
+            self._stored_at = asyncio.get_running_loop().time()
+            self._written |= {step.event.position: step.changes for step in steps}
+
+    async def _reject(self, event: Recorded[Any], error: Exception) -> None:
+        _log.error("%s is not taken at %d", self.view.name, event.position, exc_info=error)
+        outcome = self._to_park(event, error)
+        if isinstance(outcome, AIGestionError):
+            raise outcome from error
+        await self._park([outcome])
+
+    async def _free_to_go(self, steps: Sequence[_Step]) -> list[_Step]:
+        """Those whose key is not parked by now; the others are parked behind it."""
+        free, waiting = [], []
+        for step in steps:
+            key = self.projection.key(step.event) if self.parked else None
+            if key is not None and self._waits(step.event, key):
+                waiting.append(_parked(step.event, key, None))
+            else:
+                free.append(step)
+        if waiting:
+            await self._park(waiting)
+        return free
+
+    async def _park(self, events: Sequence[ParkedEvent]) -> None:
+        """Make sure first that nobody else has moved the view: an old writer must park nothing."""
+        checkpoint = await self.store.checkpoint(self.view)
+        if checkpoint != self._stored:
+            raise CheckpointMoved(
+                f"{self.view.name} is at {checkpoint}, and was left at {self._stored}.",
+                view=self.view.name,
+            )
+        await self.quarantine.park(self.view, events)
+        self.parked = await self.quarantine.keys(self.view)
+
+
+def _parked(event: Recorded[Any], key: str, error: str | None) -> ParkedEvent:
+    return ParkedEvent(
+        position=event.position,
+        key=key,
+        tenant=event.tenant,
+        type=event.type,
+        error=error,
+    )
