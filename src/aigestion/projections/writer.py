@@ -15,10 +15,9 @@ from aigestion.kernel.errors import (
     ProjectionFailed,
     QuarantineFull,
 )
-from aigestion.projections import quarantine as limits
 from aigestion.projections.progress import NOTHING
 from aigestion.projections.projection import Projection
-from aigestion.projections.quarantine import Quarantine, described
+from aigestion.projections.quarantine import PARKED_KEYS_MAX, Quarantine, described
 from aigestion.readstores.parked import ParkedEvent, ParkedKey
 from aigestion.readstores.port import Change, ReadStore, View
 
@@ -71,6 +70,8 @@ class ViewWriter:
         self._stored = 0
         self._stored_at = 0.0
         self._written: dict[int, Sequence[Change]] = {}
+        self._gave_up = False
+        """An event was parked because nobody knows better; not another one before the store took something."""
 
     async def open(self) -> bool:
         """Find out where the view is and what is parked; False if there is no such view."""
@@ -164,9 +165,9 @@ class ViewWriter:
                 f"{self.projection.name} failed on position {event.position}: {told}",
                 position=event.position,
             )
-        elif len(self.parked.keys() | {one.key for one in parking}) >= limits.PARKED_KEYS_MAX:
+        elif (keys := len(self.parked.keys() | {one.key for one in parking})) >= PARKED_KEYS_MAX:
             stopped = QuarantineFull(
-                f"{len(self.parked)} keys of {self.view.name} are parked, and position "
+                f"{keys} keys of {self.view.name} are parked, and position "
                 f"{event.position} cannot be applied either: {told}",
                 position=event.position,
             )
@@ -185,24 +186,37 @@ class ViewWriter:
 
     async def _apply(self, steps: Sequence[_Step], position: int, *, giving_up: bool) -> None:
         """Apply, by halves if something in it is rejected: so the one event is found that is."""
+        rejected = await self._rejected(steps, position, giving_up=giving_up)
+        if rejected is None:
+            return
+        if len(steps) == 1:
+            await self._reject(steps[0].event, rejected)
+            await self._apply([], position, giving_up=giving_up)
+            return
+        middle = len(steps) // 2
+        await self._apply(steps[:middle], steps[middle - 1].event.position, giving_up=giving_up)
+        await self._apply(await self._free_to_go(steps[middle:]), position, giving_up=giving_up)
+
+    async def _rejected(
+        self, steps: Sequence[_Step], position: int, *, giving_up: bool
+    ) -> Exception | None:
+        """Apply all of it, or return why the store will never take it; raises for any other trouble."""
         changes = [change for step in steps for change in step.changes]
         try:
             await self.store.apply(self.view, changes, position, visible=self._visible)
         except Exception as error:
             unforeseen = not isinstance(error, AIGestionError)
-            if not steps or not (isinstance(error, ChangeRejected) or (giving_up and unforeseen)):
-                raise
-            if len(steps) == 1:
-                await self._reject(steps[0].event, error)
-                await self._apply([], position, giving_up=giving_up)
-                return
-            middle = len(steps) // 2
-            await self._apply(steps[:middle], steps[middle - 1].event.position, giving_up=giving_up)
-            await self._apply(await self._free_to_go(steps[middle:]), position, giving_up=giving_up)
-        else:
-            self.position = self._stored = position
-            self._stored_at = asyncio.get_running_loop().time()
-            self._written |= {step.event.position: step.changes for step in steps}
+            if steps and isinstance(error, ChangeRejected):
+                return error
+            if steps and unforeseen and giving_up and not self._gave_up:
+                self._gave_up = len(steps) == 1
+                return error
+            raise
+        self._gave_up = False
+        self.position = self._stored = position
+        self._stored_at = asyncio.get_running_loop().time()
+        self._written |= {step.event.position: step.changes for step in steps}
+        return None
 
     async def _reject(self, event: Recorded[Any], error: Exception) -> None:
         _log.error("%s is not taken at %d", self.view.name, event.position, exc_info=error)
