@@ -138,12 +138,13 @@ class FakeSearch:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self.error: Exception | None = None
+        self.stale = False
 
     async def search(self, tenant: str, q: str, **filters: Any) -> Answer[Page[Hit]]:
         self.asked.append((tenant, q, filters))
         if self.error is not None:
             raise self.error
-        return Answer(1, Page([], None))
+        return Answer(1, Page([], None), self.stale)
 
 
 class FakeUsage:
@@ -151,10 +152,11 @@ class FakeUsage:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.stale = False
 
     async def usage(self, tenant: str, **parameters: Any) -> Answer[list[Any]]:
         self.asked.append((tenant, parameters))
-        return Answer(1, [])
+        return Answer(1, [], self.stale)
 
 
 class MemoryLive:
