@@ -193,7 +193,8 @@ def _trouble(row: "ReadModelRow") -> str:
     first = row.parked_first
     if first is None:
         return ""
-    return f"{row.parked_keys} keys parked; first {first.key} at {first.position}: {first.error}"
+    keys = "1 key" if row.parked_keys == 1 else f"{row.parked_keys} keys"
+    return f"{keys} parked; first {first.key} at {first.position}: {first.error}"
 
 
 def _redriven(result: dict[str, Any]) -> str:

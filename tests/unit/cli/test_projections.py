@@ -107,7 +107,7 @@ def test_status_names_what_was_parked_first(tmp_path: Path) -> None:
     _, row = result.stdout.splitlines()
     assert row.split()[:6] == ["conversations", "conversations_v1_g2", "live", "40", "2", "3"]
     assert row.endswith(
-        "1 keys parked; first demo/conversation:harb\\x1bour at 17: "
+        "1 key parked; first demo/conversation:harb\\x1bour at 17: "
         "ZeroDivisionError at conversations.py:40"
     )
 
