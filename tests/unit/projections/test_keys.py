@@ -17,9 +17,13 @@ from aigestion.kernel.ids import derived_id
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.conversations import conversations
 from aigestion.projections.directory import directory
+from aigestion.projections.documents import documents
 from aigestion.projections.fold import Fold
+from aigestion.projections.keys import key_of
+from aigestion.projections.passages import passages
 from aigestion.projections.projection import Projection
 from aigestion.projections.runs import runs
+from aigestion.projections.search import search
 from aigestion.readstores.port import Delete, DeleteWhere, Put
 from tests.support.history import History, chat, document, id_of, replied, started
 from tests.support.samples import history_of_everything
@@ -100,12 +104,19 @@ def test_every_key_begins_with_its_tenant(projection: Projection) -> None:
             assert key.partition("/")[0] == event.tenant
 
 
-def test_the_line_of_a_message_is_its_conversation() -> None:
-    history = History()
+@pytest.mark.parametrize("projection", [conversations, search], **IDS)
+def test_the_line_of_a_message_is_its_conversation(projection: Projection) -> None:
+    """Queries ask by this key whether an answer is stale."""
+    asked = History().happened(chat("hello"))
 
-    asked = history.happened(chat("hello"))
+    assert projection.key(asked) == key_of("demo", "conversation", id_of("harbour"))
 
-    assert conversations.key(asked) == f"demo/conversation:{id_of('harbour')}"
+
+@pytest.mark.parametrize("projection", [documents, search, passages], **IDS)
+def test_the_line_of_a_text_is_its_document(projection: Projection) -> None:
+    added = History().happened(document("manual", "text"))
+
+    assert projection.key(added) == key_of("demo", "document", id_of("manual"))
 
 
 def test_a_run_is_one_line_from_what_was_heard_to_its_end() -> None:
