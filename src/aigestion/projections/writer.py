@@ -36,13 +36,20 @@ class _Step(msgspec.Struct, frozen=True):
     changes: Sequence[Change]
 
 
-class _Part(msgspec.Struct):
-    """What is written at once."""
+class Batch(msgspec.Struct):
+    """Events that are written at once, up to `position`; made by `ViewWriter.add`."""
 
     position: int
     steps: list[_Step] = []
     parked: list[ParkedEvent] = []
     changes: int = 0
+    stop: AIGestionError | None = None
+    """Why the line must stop at the event behind these."""
+
+
+class _How(msgspec.Struct, frozen=True):
+    visible: bool = True
+    giving_up: bool = False
 
 
 class ViewWriter:
@@ -54,10 +61,7 @@ class ViewWriter:
         view: View,
         store: ReadStore,
         quarantine: Quarantine,
-        *,
-        visible: bool = True,
     ) -> None:
-        """`visible`: as in `ReadStore.apply`; a view that does not serve yet may do without."""
         self.projection = projection
         self.view = view
         self.store = store
@@ -66,7 +70,8 @@ class ViewWriter:
         """Everything up to here is written or parked."""
         self.parked: Mapping[str, ParkedKey] = NOTHING
         """Replaced, never changed: readers may keep what they have got."""
-        self._visible = visible
+        self._hidden = False
+        """Something was written that queries need not see yet."""
         self._stored = 0
         self._stored_at = 0.0
         self._written: dict[int, Sequence[Change]] = {}
@@ -97,23 +102,43 @@ class ViewWriter:
         raises; what came before is written then.
         """
         self._written = {}
-        part = _Part(self.position)
+        batch = Batch(self.position)
         for event in events:
-            outcome = self.project_or_park(event, part.parked)
-            if isinstance(outcome, AIGestionError):
-                await self._write_part(part, giving_up)
-                raise outcome
-            if isinstance(outcome, ParkedEvent):
-                part.parked.append(outcome)
-            elif outcome:
-                part.steps.append(_Step(event, outcome))
-                part.changes += len(outcome)
-            part.position = event.position
-            if part.changes >= CHANGES_MAX:
-                await self._write_part(part, giving_up)
-                part = _Part(event.position)
-        part.position = part.position if upto is None else upto
-        await self._write_part(part, giving_up)
+            self.add(batch, event)
+            if batch.stop is not None or batch.changes >= CHANGES_MAX:
+                await self.commit(batch, giving_up=giving_up)
+                batch = Batch(event.position)
+        batch.position = batch.position if upto is None else upto
+        await self.commit(batch, giving_up=giving_up)
+
+    def add(self, batch: Batch, event: Recorded[Any]) -> None:
+        """Put the next event into a batch, unless that has come to its `stop`.
+
+        Who wants to be fast makes the next batch while one is committed.
+        """
+        outcome = self.project_or_park(event, batch.parked)
+        if isinstance(outcome, AIGestionError):
+            batch.stop = outcome
+            return
+        if isinstance(outcome, ParkedEvent):
+            batch.parked.append(outcome)
+        elif outcome:
+            batch.steps.append(_Step(event, outcome))
+            batch.changes += len(outcome)
+        batch.position = event.position
+
+    async def commit(self, batch: Batch, *, visible: bool = True, giving_up: bool = False) -> None:
+        """Write a batch, then raise its `stop`. `visible` as in `ReadStore.apply`, `giving_up` as in `write`."""
+        steps = await self._free_to_go(batch.steps)
+        if batch.parked:
+            await self._park(batch.parked)  # first: a crash may repeat it, but not forget it
+        late = asyncio.get_running_loop().time() - self._stored_at >= CHECKPOINT_SECONDS
+        how = _How(visible, giving_up)
+        if steps or (late and batch.position > self._stored) or (visible and self._hidden):
+            await self._apply(steps, batch.position, how)
+        self.position = batch.position
+        if batch.stop is not None:
+            raise batch.stop
 
     def changes_of(self, event: Recorded[Any]) -> Sequence[Change]:
         """What an event of the last `write` changed; nothing if it was parked. For who folds them too."""
@@ -122,7 +147,7 @@ class ViewWriter:
     async def settle(self) -> None:
         """Store the checkpoint, if it is behind."""
         if self.position > self._stored:
-            await self._apply([], self.position, giving_up=False)
+            await self._apply([], self.position, _How())
 
     def project_or_park(
         self, event: Recorded[Any], parking: Sequence[ParkedEvent] = ()
@@ -176,43 +201,34 @@ class ViewWriter:
         stopped.__cause__ = error
         return stopped
 
-    async def _write_part(self, part: _Part, giving_up: bool) -> None:
-        if part.parked:
-            await self._park(part.parked)  # first: a crash may repeat it, but not forget it
-        late = asyncio.get_running_loop().time() - self._stored_at >= CHECKPOINT_SECONDS
-        if part.steps or (late and part.position > self._stored):
-            await self._apply(part.steps, part.position, giving_up=giving_up)
-        self.position = part.position
-
-    async def _apply(self, steps: Sequence[_Step], position: int, *, giving_up: bool) -> None:
+    async def _apply(self, steps: Sequence[_Step], position: int, how: _How) -> None:
         """Apply, by halves if something in it is rejected: so the one event is found that is."""
-        rejected = await self._rejected(steps, position, giving_up=giving_up)
+        rejected = await self._rejected(steps, position, how)
         if rejected is None:
             return
         if len(steps) == 1:
             await self._reject(steps[0].event, rejected)
-            await self._apply([], position, giving_up=giving_up)
+            await self._apply([], position, how)
             return
         middle = len(steps) // 2
-        await self._apply(steps[:middle], steps[middle - 1].event.position, giving_up=giving_up)
-        await self._apply(await self._free_to_go(steps[middle:]), position, giving_up=giving_up)
+        await self._apply(steps[:middle], steps[middle - 1].event.position, how)
+        await self._apply(await self._free_to_go(steps[middle:]), position, how)
 
-    async def _rejected(
-        self, steps: Sequence[_Step], position: int, *, giving_up: bool
-    ) -> Exception | None:
+    async def _rejected(self, steps: Sequence[_Step], position: int, how: _How) -> Exception | None:
         """Apply all of it, or return why the store will never take it; raises for any other trouble."""
         changes = [change for step in steps for change in step.changes]
         try:
-            await self.store.apply(self.view, changes, position, visible=self._visible)
+            await self.store.apply(self.view, changes, position, visible=how.visible)
         except Exception as error:
             unforeseen = not isinstance(error, AIGestionError)
             if steps and isinstance(error, ChangeRejected):
                 return error
-            if steps and unforeseen and giving_up and not self._gave_up:
+            if steps and unforeseen and how.giving_up and not self._gave_up:
                 self._gave_up = len(steps) == 1
                 return error
             raise
         self._gave_up = False
+        self._hidden = not how.visible and (self._hidden or bool(steps))
         self.position = self._stored = position
         self._stored_at = asyncio.get_running_loop().time()
         self._written |= {step.event.position: step.changes for step in steps}
@@ -227,9 +243,11 @@ class ViewWriter:
 
     async def _free_to_go(self, steps: Sequence[_Step]) -> list[_Step]:
         """Those whose key is not parked by now; the others are parked behind it."""
+        if not self.parked:
+            return list(steps)
         free, waiting = [], []
         for step in steps:
-            key = self.projection.key(step.event) if self.parked else None
+            key = self.projection.key(step.event)
             if key is not None and self._waits(step.event, key):
                 waiting.append(_parked(step.event, key, None))
             else:

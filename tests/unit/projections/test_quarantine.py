@@ -14,7 +14,7 @@ from aigestion.projections import writer as limits
 from aigestion.projections.conversations import conversations
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.quarantine import MemoryQuarantine
-from aigestion.projections.writer import ViewWriter
+from aigestion.projections.writer import Batch, ViewWriter
 from aigestion.readstores.parked import ParkedEvent, ParkedKey
 from aigestion.readstores.port import Change, View
 from tests.support.event_log import EventLog
@@ -372,6 +372,54 @@ async def test_a_follower_reads_the_checkpoint_first_and_then_what_is_parked() -
 
     assert (position, rig.progress.stale("conversations", "demo", HARBOUR)) == (7, True)
     assert asked[:3] == ["checkpoint", "checkpoint", "parked"]
+
+
+async def test_a_batch_made_while_another_was_rejected_waits_behind_it() -> None:
+    rig = Rig(store=PickyStore("too large"), projection=conversations)
+    view = await serving_from_nothing(rig)
+    await rig.log.record(chat("one"), chat("too large"), chat("three"), chat("a", "island"))
+    events = await rig.log.reader.read()
+    writer = ViewWriter(rig.projection, view, rig.store, rig.quarantine)
+    await writer.open()
+    first, second = Batch(0), Batch(2)
+    for batch, some in ((first, events[:2]), (second, events[2:])):
+        for event in some:
+            writer.add(batch, event)
+
+    await writer.commit(first)
+    await writer.commit(second)
+
+    assert await texts(rig, view) == {"one", "a"}
+    assert await parked(rig, view) == [2, 3]
+    assert await rig.store.checkpoint(view) == writer.position == 4
+
+
+async def test_what_was_written_unseen_is_shown_by_the_next_batch_though_that_is_empty() -> None:
+    class Curtain(MemoryReadStore):
+        """Knows up to where queries see the view."""
+
+        seen = 0
+
+        async def apply(
+            self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+        ) -> None:
+            await super().apply(view, changes, position)
+            self.seen = position if visible else self.seen
+
+    store = Curtain()
+    rig = Rig(store=store, projection=conversations)
+    view = await serving_from_nothing(rig)
+    await rig.log.record(chat("one"))
+    writer = ViewWriter(rig.projection, view, store, rig.quarantine)
+    await writer.open()
+    batch = Batch(0)
+    writer.add(batch, (await rig.log.reader.read())[0])
+
+    await writer.commit(batch, visible=False)
+    assert (await store.checkpoint(view), store.seen) == (1, 0)
+    await writer.commit(Batch(1))
+
+    assert store.seen == 1
 
 
 async def test_a_key_that_fails_stops_the_line() -> None:
