@@ -29,6 +29,7 @@ from aigestion.messaging.port import Delta, LiveItem, Wake
 from aigestion.projections.fingerprint import Fingerprint
 from aigestion.projections.progress import Progress
 from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.redrive import Redriven
 from aigestion.queries.answer import Answer, Cursors, Page, checked_limit
 from aigestion.queries.conversations import ConversationSummary, Transcript
 from aigestion.queries.directory import AgentRecord, KeyRecord
@@ -36,6 +37,7 @@ from aigestion.queries.documents import Document, DocumentSummary
 from aigestion.queries.feed import FeedQueries
 from aigestion.queries.search import Hit
 from aigestion.ratelimit.routes import RouteLimits
+from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import View
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
@@ -137,12 +139,13 @@ class FakeSearch:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self.error: Exception | None = None
+        self.stale = False
 
     async def search(self, tenant: str, q: str, **filters: Any) -> Answer[Page[Hit]]:
         self.asked.append((tenant, q, filters))
         if self.error is not None:
             raise self.error
-        return Answer(1, Page([], None))
+        return Answer(1, Page([], None), self.stale)
 
 
 class FakeUsage:
@@ -150,10 +153,11 @@ class FakeUsage:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.stale = False
 
     async def usage(self, tenant: str, **parameters: Any) -> Answer[list[Any]]:
         self.asked.append((tenant, parameters))
-        return Answer(1, [])
+        return Answer(1, [], self.stale)
 
 
 class MemoryLive:
@@ -211,6 +215,7 @@ class World:
         self.usage = FakeUsage()
         self.live = MemoryLive()
         self.store.on_append.append(lambda head: self.live.put(Wake(head)))
+        self.redriven: list[tuple[str, str | None]] = []
         self.sick: dict[str, Exception] = {}
         self.demo = self.directory.issue("demo")
         self.doors = Doors(
@@ -229,6 +234,8 @@ class World:
                 head=self.log.head,
                 rebuild=self._rebuild,
                 verify=self._verify,
+                parked=self._parked,
+                redrive=self._redrive,
             ),
             health={name: self._check(name) for name in ("postgres", "nats", "clickhouse")},
             metrics=CollectorRegistry(),
@@ -267,6 +274,20 @@ class World:
             on_progress(position, 3)
             await asyncio.sleep(0.25)
         return Rebuilt(view=VIEW, position=3, fingerprint=Fingerprint(rows=1, digest="00"))
+
+    async def _parked(self, projection: str) -> list[ParkedKey]:
+        line = next((one for one in self.progress.status() if one.projection == projection), None)
+        if line is None:
+            raise NotFound(f"There is no projection {projection}.")
+        return list(line.parked.values())
+
+    async def _redrive(
+        self, projection: str, on_progress: OnProgress, /, *, key: str | None
+    ) -> Redriven:
+        self.redriven.append((projection, key))
+        on_progress(0, 2)
+        await asyncio.sleep(0.25)
+        return Redriven(view=VIEW.name, position=2, parked=0, failed=[])
 
     async def _verify(self, projection: str, on_progress: OnProgress) -> Any:
         await asyncio.sleep(0.25)

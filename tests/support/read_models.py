@@ -13,9 +13,11 @@ from aigestion.messaging.memory import MemoryBroker
 from aigestion.messaging.port import Broker
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.fold import Fold
+from aigestion.projections.keys import by_tag
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
+from aigestion.projections.quarantine import MemoryQuarantine, Quarantine
 from aigestion.projections.read_model import ReadModel
 from aigestion.projections.views import MemoryViewRegistry
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, ReadStore, Row, View
@@ -44,6 +46,7 @@ SHELF = Projection(
     store="postgres",
     collections=("texts", "last", "documents", "pages"),
     reads=(UserChat, DocumentAdded, DocumentRemoved),
+    key=by_tag("document"),
     project=project,
 )
 
@@ -57,11 +60,13 @@ class Rig:
         broker: Broker | None = None,
         store: ReadStore | None = None,
         projection: Projection = SHELF,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.log = log or EventLog()
         self.projection = projection
         self.store = store or MemoryReadStore()
         self.registry = MemoryViewRegistry()
+        self.quarantine = quarantine or MemoryQuarantine()
         self.progress = Progress([projection.name])
         self.broker = broker or MemoryBroker()
         self.subscription = Subscription(self.broker, self.log.reader, self.log.catalog)
@@ -72,6 +77,7 @@ class Rig:
             self.log.reader,
             self.subscription,
             self.progress,
+            self.quarantine,
         )
 
     @asynccontextmanager

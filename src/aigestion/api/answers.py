@@ -1,7 +1,7 @@
 """Answers: their position in a header, and the parameters and problems routes have in common."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from litestar import Response
@@ -14,12 +14,22 @@ from aigestion.api.errors import PROBLEM_JSON, Problem
 from aigestion.queries.answer import BIGINT_MAX, CURSOR_CHARS_MAX, PAGE_ITEMS_MAX, Answer
 
 POSITION = "Aigestion-Position"
+STALE = "Aigestion-Stale"
 PAGE_ITEMS_DEFAULT = 50
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 
 _JSON = b"application/json"
 
+
+class _MayBeStale(Protocol):
+    """A body that says itself whether something may be missing in it."""
+
+    @property
+    def stale(self) -> bool: ...
+
+
 T = TypeVar("T")
+S = TypeVar("S", bound=_MayBeStale)
 
 MinPosition = Annotated[
     int,
@@ -53,6 +63,13 @@ POSITION_HEADER = ResponseHeader(
     description="The position of the log this answer reflects.",
     documentation_only=True,
 )
+STALE_HEADER = ResponseHeader(
+    name=STALE,
+    value="true",
+    description="There only if events that belong to this answer wait in quarantine, as `stale` in it says.",
+    documentation_only=True,
+)
+READ_HEADERS = [POSITION_HEADER, STALE_HEADER]
 
 _MEANINGS = {
     400: "Malformed, or against the schema: `errors` names every bad field.",
@@ -82,10 +99,13 @@ def problems(*statuses: int) -> Mapping[int, ResponseSpec]:
 class Answered(Response[T]):
     """JSON and its position. Lean on purpose: the framework's own answer costs more than a decision."""
 
-    def __init__(self, content: T, position: int, status: int | None = None) -> None:
+    def __init__(
+        self, content: T, position: int, status: int | None = None, *, stale: bool = False
+    ) -> None:
         self.content = content
         self.position = position
         self.status_code = status
+        self.stale = stale
 
     def to_asgi_response(
         self, app: Any, request: Any, *, status_code: int | None = None, **_: Any
@@ -93,6 +113,8 @@ class Answered(Response[T]):
         status = self.status_code or status_code or 200
         body = b"" if self.content is None else msgspec.json.encode(self.content)
         headers = [(b"aigestion-position", b"%d" % self.position)]
+        if self.stale:
+            headers.append((b"aigestion-stale", b"true"))
         if self.content is not None:
             headers += ((b"content-type", _JSON), (b"content-length", b"%d" % len(body)))
 
@@ -103,6 +125,9 @@ class Answered(Response[T]):
         return send_all
 
 
-def answered(answer: Answer[T]) -> Answered[T]:
-    """A query's answer."""
-    return Answered(answer.data, answer.position)
+def answered(answer: Answer[S]) -> Answered[S]:
+    """A query's answer; a stale one says so in header and body."""
+    data: Any = answer.data
+    if answer.stale:
+        data = msgspec.structs.replace(data, stale=True)
+    return Answered(data, answer.position, stale=answer.stale)

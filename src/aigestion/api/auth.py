@@ -104,7 +104,7 @@ async def _operator(request: AnyRequest) -> bool:
     """Whether it is the operator; if not, somebody who has a key."""
     charging: Charging | None = request.app.state.charging
     try:
-        operator = _is_operator(request)
+        operator = is_operator(request)
     except Unauthenticated:
         if charging is not None:
             charging.failed(request)
@@ -124,7 +124,8 @@ def _must_be_known(request: AnyRequest) -> None:
         raise Unauthenticated(_REFUSED)
 
 
-def _is_operator(request: AnyRequest) -> bool:
+def is_operator(request: AnyRequest) -> bool:
+    """Whether the operator's token came with it."""
     doors: Doors = request.app.state.doors
     return same_hash(token_hash(_bearer(request)), doors.operator_token_hash)
 

@@ -3,19 +3,29 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from aigestion.projections.progress import Line
 from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.redrive import Redriven
 from aigestion.projections.verify import Verdict
+from aigestion.readstores.parked import ParkedKey
 
 STEP_SECONDS = 0.2
 """How often a caller hears how far it is, at most."""
 
-Work: TypeAlias = Callable[[str, OnProgress], Awaitable[Rebuilt | Verdict]]
+Work: TypeAlias = Callable[[str, OnProgress], Awaitable[Rebuilt | Verdict | Redriven]]
 """Does it to the projection of this name; `NotFound` for an unknown one."""
+
+
+class Redrive(Protocol):
+    """Applies what is parked of a key, or all that is; `NotFound` for an unknown one."""
+
+    def __call__(
+        self, name: str, on_progress: OnProgress, /, *, key: str | None
+    ) -> Awaitable[Redriven]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +37,9 @@ class ProjectionDoor:
     """The log's last position."""
     rebuild: Work
     verify: Work
+    parked: Callable[[str], Awaitable[list[ParkedKey]]]
+    """What of this projection is in quarantine; `NotFound` for an unknown one."""
+    redrive: Redrive
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,7 +49,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     head: int
     done: bool = False
     result: dict[str, Any] | None = None
-    """Of a rebuild the new view, of a verification the verdict."""
+    """Of a rebuild the new view, of a verification the verdict, of a redrive what is left."""
 
 
 async def steps(work: Work, projection: str) -> AsyncGenerator[Step, None]:

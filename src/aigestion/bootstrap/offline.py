@@ -97,7 +97,7 @@ async def open_at_rest(data_dir: Path, *, appending: bool = False) -> AsyncItera
         )
         settings = load_settings(data_dir=data_dir)
         stores = await stack.enter_async_context(opened_stores(settings, log, folder))
-        yield await _whole(log, client, stores, TENANT)
+        yield await _whole(log, client, stores, TENANT, at_rest=True)
 
 
 @asynccontextmanager
@@ -116,11 +116,13 @@ async def open_on_servers(settings: Settings) -> AsyncIterator[WholeSystem]:
     async with AsyncExitStack() as stack:
         log, client = await open_servers(settings, stack, "app", appending=False)
         stores = await stack.enter_async_context(opened_stores(settings, log, None))
-        yield await _whole(log, client, stores, None)
+        yield await _whole(log, client, stores, None, at_rest=False)
 
 
-async def _whole(log: Log, client: Client, stores: Stores, tenant: str | None) -> WholeSystem:
+async def _whole(
+    log: Log, client: Client, stores: Stores, tenant: str | None, *, at_rest: bool
+) -> WholeSystem:
     broker = JetStreamBroker(client)
-    side = read_side(log, broker, stores)
+    side = read_side(log, broker, stores, at_rest=at_rest)
     await side.look()
     return WholeSystem(log=log, broker=broker, tenant=tenant, projections=side.door)

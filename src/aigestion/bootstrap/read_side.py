@@ -13,6 +13,7 @@ from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.progress import Progress
 from aigestion.projections.read_model import ReadModel
 from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.redrive import Redriven
 from aigestion.projections.verify import Verdict
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
@@ -23,6 +24,8 @@ from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
 from aigestion.queries.usage import UsageQueries
 from aigestion.readcache.cached import Cached
+from aigestion.readstores.parked import ParkedKey
+from aigestion.readstores.postgres.quarantine import PostgresQuarantine
 from aigestion.readstores.postgres.views import PostgresViewRegistry
 
 
@@ -50,6 +53,7 @@ class ReadSide:
     queries: Queries
     door: ProjectionDoor
     registry: PostgresViewRegistry
+    quarantine: PostgresQuarantine
     stores: Stores
 
     async def look(self) -> None:
@@ -60,12 +64,23 @@ class ReadSide:
                 continue
             position = await self.stores.by_role[projection.store].checkpoint(view)
             if position is not None:
-                self.progress.advance(view, position)
+                self.progress.advance(view, position, await self.quarantine.keys(view))
 
 
-def read_side(log: Log, broker: Broker, stores: Stores, cached: Cached | None = None) -> ReadSide:
-    """Put it together; nothing runs yet."""
+def read_side(
+    log: Log,
+    broker: Broker,
+    stores: Stores,
+    cached: Cached | None = None,
+    *,
+    at_rest: bool = False,
+) -> ReadSide:
+    """Put it together; nothing runs yet.
+
+    `at_rest`: nobody keeps the read models up to date, so what is done to them is done at once.
+    """
     registry = PostgresViewRegistry(log.pool)
+    quarantine = PostgresQuarantine(log.pool)
     progress = Progress(projection.name for projection in PROJECTIONS)
     subscription = Subscription(broker, log.reader, log.catalog)
     models = {
@@ -76,6 +91,7 @@ def read_side(log: Log, broker: Broker, stores: Stores, cached: Cached | None = 
             log.reader,
             subscription,
             progress,
+            quarantine,
         )
         for projection in PROJECTIONS
     }
@@ -84,8 +100,9 @@ def read_side(log: Log, broker: Broker, stores: Stores, cached: Cached | None = 
         subscription=subscription,
         models=models,
         queries=_queries(log, progress, stores, cached),
-        door=_door(log, progress, models),
+        door=_door(log, progress, models, at_rest=at_rest),
         registry=registry,
+        quarantine=quarantine,
         stores=stores,
     )
 
@@ -104,7 +121,9 @@ def _queries(log: Log, progress: Progress, stores: Stores, cached: Cached | None
     )
 
 
-def _door(log: Log, progress: Progress, models: Mapping[str, ReadModel]) -> ProjectionDoor:
+def _door(
+    log: Log, progress: Progress, models: Mapping[str, ReadModel], *, at_rest: bool
+) -> ProjectionDoor:
     def model(name: str) -> ReadModel:
         if name not in models:
             raise NotFound(f"There is no read model {name!r}; there are {', '.join(models)}.")
@@ -116,6 +135,19 @@ def _door(log: Log, progress: Progress, models: Mapping[str, ReadModel]) -> Proj
     async def verify(name: str, on_progress: OnProgress) -> Verdict:
         return await model(name).verify(on_progress)
 
+    async def parked(name: str) -> list[ParkedKey]:
+        return await model(name).parked()
+
+    async def redrive(name: str, on_progress: OnProgress, /, *, key: str | None) -> Redriven:
+        if at_rest:
+            return await model(name).redrive_at_rest(key, on_progress)
+        return await model(name).redrive(key, on_progress)
+
     return ProjectionDoor(
-        status=progress.status, head=log.store.head, rebuild=rebuild, verify=verify
+        status=progress.status,
+        head=log.store.head,
+        rebuild=rebuild,
+        verify=verify,
+        parked=parked,
+        redrive=redrive,
     )

@@ -8,8 +8,10 @@ from functools import partial
 
 import msgspec
 from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
 
 from aigestion import __version__
+from aigestion.agents.worker import AgentWorker
 from aigestion.api.app import create_app
 from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
@@ -19,7 +21,7 @@ from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.log import opened_log
 from aigestion.bootstrap.parts import api_doors, log_health, relay_health
-from aigestion.bootstrap.process import process
+from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.stores import opened_stores
 from aigestion.bootstrap.volatile import opened_volatile
@@ -44,6 +46,7 @@ from aigestion.observability.metrics import (
     subscription_metrics,
 )
 from aigestion.projections.read_model import keep_read_models
+from aigestion.readcache.cached import Cached
 from aigestion.settings import Settings
 
 DIRECTORY_SECONDS_MAX = 30.0
@@ -75,10 +78,7 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(url, "relay"))
         watch = HeadWatch(await log.store.head())
         log.store.on_append += [relay.wake, watch.move]
-        await this.runs("relay", relay.run())
-        await this.runs("subscription", side.subscription.run())
-        leadership = PostgresLeadership(url, "read models")
-        await this.runs("read models", keep_read_models(tuple(side.models.values()), leadership))
+        await _mirrors_and_keeps(this, relay, side, url)
         dispatcher = Dispatcher(log.store, log.codec)
         if demo:
             issued = await set_up_demo(dispatcher, log.vault, data_dir)
@@ -93,14 +93,7 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         await this.runs("head", watch_head(watch, log.store.head, partial(_positions, side, relay)))
         operator_key = _operator_key(data_dir)
         health = {**log_health(log, app), **relay_health(relay), **stores.health, **volatile.health}
-        metrics = registry_of(
-            log_metrics(watch),
-            relay_metrics(relay, watch),
-            subscription_metrics(side.subscription),
-            projection_metrics(side.progress, watch),
-            agent_metrics(lambda: worker.going_on),
-            cache_metrics(volatile.cached),
-        )
+        metrics = _metrics(watch, relay, side, worker, volatile.cached)
         api = api_doors(
             log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter
         )
@@ -113,6 +106,27 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         settle_garbage()
         ready(opened)
         await this.until_stopped()
+
+
+async def _mirrors_and_keeps(this: Process, relay: Relay, side: ReadSide, url: str) -> None:
+    """What the roles `relay` and `project` do elsewhere."""
+    await this.runs("relay", relay.run())
+    await this.runs("subscription", side.subscription.run())
+    leadership = PostgresLeadership(url, "read models")
+    await this.runs("read models", keep_read_models(tuple(side.models.values()), leadership))
+
+
+def _metrics(
+    watch: HeadWatch, relay: Relay, side: ReadSide, worker: AgentWorker, cached: Cached
+) -> CollectorRegistry:
+    return registry_of(
+        log_metrics(watch),
+        relay_metrics(relay, watch),
+        subscription_metrics(side.subscription),
+        projection_metrics(side.progress, watch),
+        agent_metrics(lambda: worker.going_on),
+        cache_metrics(cached),
+    )
 
 
 def _refuse_servers(settings: Settings) -> None:

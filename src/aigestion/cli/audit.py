@@ -129,9 +129,11 @@ async def _of_views(views: "Views") -> "AsyncIterator[Finding]":
             continue
         result = await finished(f"view {row.name}", views.verify(row.name))
         fault = None
-        if result["differing_rows"]:
+        if result["differing_rows"] or result.get("parked"):
             # A row that no event accounts for has no position of its own.
-            fault = Fault(result["first"]["position"] or result["position"], differs(result))
+            known = (result["first"] or {}).get("position"), result.get("parked_from")
+            first = min((one for one in known if one is not None), default=result["position"])
+            fault = Fault(first, differs(result))
         yield Finding(
             check=f"view {row.name}",
             checked=result["found"]["rows"],

@@ -1,4 +1,4 @@
-"""`aigestion projections`: how far each read model is; rebuild one; prove one."""
+"""`aigestion projections`: how far each read model is; rebuild one; prove one; what is in quarantine."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import click
 
 from aigestion.cli.options import data_dir_option, json_option, run
 from aigestion.cli.progress import progress
-from aigestion.cli.text import bad, good, json_line, one_line, table
+from aigestion.cli.text import bad, good, json_line, one_line, second, table
 from aigestion.kernel.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group(epilog="Example:  aigestion projections status")
 def projections() -> None:
-    """Read models: how far each one is; rebuild or prove one."""
+    """Read models: how far each one is; rebuild or prove one; what is in quarantine."""
 
 
 @projections.command(epilog="Example:  aigestion projections status --json")
@@ -35,10 +35,18 @@ def status(data_dir: Path, as_json: bool) -> None:
             click.echo(json_line(rows))
             return
         cells = [
-            (row.name, row.view or "", row.state, str(row.position), str(row.lag), _trouble(row))
+            (
+                row.name,
+                row.view or "",
+                row.state,
+                str(row.position),
+                str(row.lag),
+                str(row.parked_events),
+                _trouble(row),
+            )
             for row in rows
         ]
-        click.echo(table(["NAME", "VIEW", "STATE", "POSITION", "LAG", ""], cells))
+        click.echo(table(["NAME", "VIEW", "STATE", "POSITION", "LAG", "PARKED", ""], cells))
 
     run(show())
 
@@ -74,9 +82,62 @@ def verify(name: str | None, data_dir: Path, as_json: bool) -> None:
         async with open_views(data_dir) as views:
             for one in [name] if name else await serving(views):
                 result = await finished(f"verifying {one}", views.verify(one))
-                equal = equal and not result.get("differing_rows")
+                equal = equal and not result["differing_rows"] and not result.get("parked")
                 click.echo(json_line(result) if as_json else compared(result))
         return equal
+
+    if not run(work()):
+        click.get_current_context().exit(1)
+
+
+@projections.command(epilog="Example:  aigestion projections parked conversations")
+@click.argument("name")
+@data_dir_option
+@json_option
+def parked(name: str, data_dir: Path, as_json: bool) -> None:
+    """Print the keys whose events are in quarantine: the first event of each, and why it is there."""
+
+    async def show() -> None:
+        from aigestion.cli.views import open_views
+
+        async with open_views(data_dir) as views:
+            rows = await views.parked(name)
+        if as_json:
+            click.echo(json_line(rows))
+            return
+        cells = [
+            (
+                row.key,
+                str(row.position),
+                row.type,
+                str(row.events),
+                second(row.since),
+                second(row.tried_at) if row.tried_at else "",
+                row.error or "",
+            )
+            for row in rows
+        ]
+        head = ["KEY", "POSITION", "TYPE", "EVENTS", "SINCE", "TRIED", "ERROR"]
+        click.echo(table(head, cells) if rows else f"{good('ok')} nothing of {name} is parked")
+
+    run(show())
+
+
+@projections.command(epilog="Example:  aigestion projections redrive conversations")
+@click.argument("name")
+@click.argument("key", required=False)
+@data_dir_option
+@json_option
+def redrive(name: str, key: str | None, data_dir: Path, as_json: bool) -> None:
+    """Apply what is in quarantine, in order, once its fault is gone; everything without a KEY."""
+
+    async def work() -> bool:
+        from aigestion.cli.views import open_views
+
+        async with open_views(data_dir) as views:
+            result = await finished(f"redriving {name}", views.redrive(name, key))
+        click.echo(json_line(result) if as_json else _redriven(result))
+        return not result["parked"]
 
     if not run(work()):
         click.get_current_context().exit(1)
@@ -103,13 +164,21 @@ async def finished(title: str, steps: "AsyncIterator[Step]") -> dict[str, Any]:
 def compared(result: dict[str, Any]) -> str:
     """One line about a verified view."""
     where = f"view {one_line(str(result['view']))} at position {result['position']}"
-    if not result["differing_rows"]:
+    if not result["differing_rows"] and not result.get("parked"):
         return f"{good('ok')}    {where}: {result['found']['rows']} rows equal the fold of the log"
     return f"{bad('FAIL')}  {where}: {differs(result)}"
 
 
 def differs(result: dict[str, Any]) -> str:
-    """Which row of a view differs first."""
+    """What a view lacks, and which row of it differs first."""
+    if result.get("parked"):
+        lacks = f"{result['parked']} parked events from position {result['parked_from']} on: redrive them"
+        rest = _first_row(result) if result["differing_rows"] else "all other rows are equal"
+        return f"{lacks}; {rest}"
+    return _first_row(result)
+
+
+def _first_row(result: dict[str, Any]) -> str:
     first = result["first"]
     row = one_line(f"{first['collection']}/{first['key']}")
     since = f"of position {first['position']}" if first["position"] else "of no event"
@@ -118,9 +187,23 @@ def differs(result: dict[str, Any]) -> str:
 
 
 def _trouble(row: "ReadModelRow") -> str:
-    if row.error is None:
+    """What keeps the line from moving, else what is parked first."""
+    if row.error is not None:
+        return row.error if row.error_position is None else f"{row.error} (at {row.error_position})"
+    first = row.parked_first
+    if first is None:
         return ""
-    return row.error if row.error_position is None else f"{row.error} (at {row.error_position})"
+    keys = "1 key" if row.parked_keys == 1 else f"{row.parked_keys} keys"
+    return f"{keys} parked; first {first.key} at {first.position}: {first.error}"
+
+
+def _redriven(result: dict[str, Any]) -> str:
+    applied = f"{one_line(result['view'])}: {result['position']} parked events applied"
+    if not result["parked"]:
+        return f"{good('ok')}    {applied}"
+    first = result["failed"][0]
+    why = one_line(f"{first['key']} at {first['position']}: {first['error']}")
+    return f"{bad('FAIL')}  {applied}, {result['parked']} are parked still; first {why}"
 
 
 def _said(result: dict[str, Any]) -> str:

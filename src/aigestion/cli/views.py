@@ -2,8 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 
@@ -14,9 +17,24 @@ if TYPE_CHECKING:
     from aigestion.api.projection_door import ProjectionDoor, Work
     from aigestion.cli.http import Api
     from aigestion.embedded.connect_file import Doors
+    from aigestion.projections.progress import Line
+    from aigestion.readstores.parked import ParkedKey
 
 Step: TypeAlias = dict[str, Any]
 """A line of progress: `position`, `head`; the last one has `done` and `result`."""
+
+
+class ParkedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A key whose events are in quarantine, from `position` on."""
+
+    key: str
+    events: int
+    position: int
+    type: str
+    error: str | None
+    since: datetime
+    redrive: bool = False
+    tried_at: datetime | None = None
 
 
 class ReadModelRow(msgspec.Struct, frozen=True):
@@ -30,6 +48,10 @@ class ReadModelRow(msgspec.Struct, frozen=True):
     state: str
     error: str | None = None
     error_position: int | None = None
+    parked_events: int = 0
+    parked_keys: int = 0
+    parked_first: ParkedRow | None = None
+    """What was parked first, and why."""
 
 
 class Views(Protocol):
@@ -40,6 +62,10 @@ class Views(Protocol):
     def rebuild(self, projection: str) -> AsyncIterator[Step]: ...
 
     def verify(self, projection: str) -> AsyncIterator[Step]: ...
+
+    async def parked(self, projection: str) -> list[ParkedRow]: ...
+
+    def redrive(self, projection: str, key: str | None) -> AsyncIterator[Step]: ...
 
 
 @asynccontextmanager
@@ -89,6 +115,14 @@ class ViewsOverHttp:
     def verify(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(f"/v1/projections/{projection}/verify")
 
+    async def parked(self, projection: str) -> list[ParkedRow]:
+        answer = await self._door.get(f"/v1/projections/{projection}/parked")
+        return msgspec.convert(answer["items"], list[ParkedRow])
+
+    def redrive(self, projection: str, key: str | None) -> AsyncIterator[Step]:
+        asked = "" if key is None else f"?key={quote(key, safe='')}"
+        return self._steps(f"/v1/projections/{projection}/redrive{asked}")
+
     async def _steps(self, path: str) -> AsyncIterator[Step]:
         async for step in self._door.steps(path):
             if "status" in step:  # the work failed under way
@@ -104,18 +138,7 @@ class ViewsAtRest:
 
     async def status(self) -> list[ReadModelRow]:
         head = await self._door.head()
-        return [
-            ReadModelRow(
-                line.projection,
-                line.view.name if line.view else None,
-                line.position,
-                max(0, head - line.position),
-                line.state,
-                line.error,
-                line.error_position,
-            )
-            for line in self._door.status()
-        ]
+        return [_row(line, head) for line in self._door.status()]
 
     def rebuild(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(self._door.rebuild, projection)
@@ -123,8 +146,34 @@ class ViewsAtRest:
     def verify(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(self._door.verify, projection)
 
+    async def parked(self, projection: str) -> list[ParkedRow]:
+        return [_parked(one) for one in await self._door.parked(projection)]
+
+    def redrive(self, projection: str, key: str | None) -> AsyncIterator[Step]:
+        return self._steps(partial(self._door.redrive, key=key), projection)
+
     async def _steps(self, work: "Work", projection: str) -> AsyncIterator[Step]:
         from aigestion.api.projection_door import steps
 
         async for step in steps(work, projection):
             yield msgspec.to_builtins(step)
+
+
+def _row(line: "Line", head: int) -> ReadModelRow:
+    first = next(iter(line.parked.values()), None)
+    return ReadModelRow(
+        line.projection,
+        line.view.name if line.view else None,
+        line.position,
+        max(0, head - line.position),
+        line.state,
+        line.error,
+        line.error_position,
+        line.parked_events,
+        len(line.parked),
+        None if first is None else _parked(first),
+    )
+
+
+def _parked(one: "ParkedKey") -> ParkedRow:
+    return msgspec.convert(one, ParkedRow, from_attributes=True)

@@ -172,6 +172,12 @@ class LogEpochMismatch(AIGestionError):
 
 
 class ProjectionFailed(AIGestionError):
-    """A projection raised on an event: a fault of the program; the line does not move."""
+    """A projection raised on an event that may not be parked: a fault of the program; the line does not move."""
 
     code = "projection-failed"
+
+
+class QuarantineFull(AIGestionError):
+    """Events of too many keys cannot be applied: the fault is everywhere, so the line stops."""
+
+    code = "quarantine-full"

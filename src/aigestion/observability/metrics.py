@@ -85,6 +85,8 @@ def projection_metrics(progress: Progress, watch: HeadWatch) -> Collect:
                 ("lag_events", "Events the log is ahead of it."),
                 ("lag_seconds", "For how long the log has been ahead of it."),
                 ("stalled", "1 if the head moves and the read model does not."),
+                ("parked_events", "Events in quarantine."),
+                ("parked_keys", "Keys whose events are in quarantine."),
             )
         }
         for line in progress.status():
@@ -94,6 +96,8 @@ def projection_metrics(progress: Progress, watch: HeadWatch) -> Collect:
                 "lag_events": watch.lag_events(line.position),
                 "lag_seconds": watch.lag_seconds(line.position),
                 "stalled": watch.stalled(line.projection),
+                "parked_events": line.parked_events,
+                "parked_keys": len(line.parked),
             }
             for name, value in values.items():
                 families[name].add_metric([line.projection], float(value))

@@ -6,6 +6,7 @@ from typing import Any
 from aigestion.events.conversation import AgentReplied, UserAction, UserChat, UserVoice
 from aigestion.events.event import Event
 from aigestion.events.recorded import Recorded
+from aigestion.projections.keys import by_event
 from aigestion.projections.projection import Projection
 from aigestion.readstores.port import Change, Put
 
@@ -51,5 +52,6 @@ activity = Projection(
     store="analytics",
     collections=("activity",),
     reads=None,
+    key=by_event,
     project=project,
 )

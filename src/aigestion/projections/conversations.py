@@ -14,6 +14,7 @@ from aigestion.events.conversation import (
 )
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelFailed, RunFailed
+from aigestion.projections.keys import by_tag
 from aigestion.projections.projection import Projection
 from aigestion.projections.text import storable, storable_json
 from aigestion.readstores.port import Change, Put
@@ -129,5 +130,6 @@ conversations = Projection(
         ModelFailed,
         RunFailed,
     ),
+    key=by_tag("conversation"),
     project=project,
 )

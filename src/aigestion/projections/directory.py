@@ -5,6 +5,7 @@ from typing import Any
 
 from aigestion.events.directory import AgentRegistered, KeyIssued, KeyRevoked, TenantCreated
 from aigestion.events.recorded import Recorded
+from aigestion.projections.keys import by_tag
 from aigestion.projections.projection import Projection
 from aigestion.projections.text import storable
 from aigestion.readstores.port import Change, Put
@@ -52,5 +53,6 @@ directory = Projection(
     store="lists",
     collections=("tenants", "keys", "agents"),
     reads=(TenantCreated, KeyIssued, KeyRevoked, AgentRegistered),
+    key=by_tag("key", "agent"),
     project=project,
 )

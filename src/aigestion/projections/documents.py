@@ -6,6 +6,7 @@ from typing import Any
 from aigestion.events.knowledge import DocumentAdded, DocumentRemoved
 from aigestion.events.recorded import Recorded
 from aigestion.projections.chunking import passages_of
+from aigestion.projections.keys import by_tag
 from aigestion.projections.projection import Projection
 from aigestion.projections.text import storable
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put
@@ -65,5 +66,6 @@ documents = Projection(
     store="lists",
     collections=("documents", "passages"),
     reads=(DocumentAdded, DocumentRemoved),
+    key=by_tag("document"),
     project=project,
 )

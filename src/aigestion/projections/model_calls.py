@@ -5,6 +5,7 @@ from typing import Any
 
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelCompleted, ModelFailed
+from aigestion.projections.keys import by_event
 from aigestion.projections.projection import Projection
 from aigestion.readstores.port import Change, Put
 
@@ -82,5 +83,6 @@ model_calls = Projection(
     store="analytics",
     collections=("model_calls",),
     reads=(ModelCompleted, ModelFailed),
+    key=by_event,
     project=project,
 )

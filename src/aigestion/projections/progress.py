@@ -1,7 +1,8 @@
 """How far each read model is, as this process knows it; queries wait here for what they must see."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -9,10 +10,12 @@ import msgspec
 from aigestion.kernel.errors import (
     AIGestionError,
     LogEpochMismatch,
+    QuarantineFull,
     Unavailable,
     UnknownEvent,
     ViewBehind,
 )
+from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import View
 
 WAIT_SECONDS_MAX = 2.0
@@ -21,9 +24,12 @@ RETRY_AFTER_SECONDS = 1
 
 LineState = Literal["waiting", "building", "running", "retrying", "stopped"]
 """`waiting`: nothing is known yet. `retrying`: an error, tried again and again. `stopped`: an event
-this program does not know, or a view that is ahead of the log; it takes a person to change that."""
+this program does not know, a view that is ahead of the log, or too much in quarantine; it takes a
+person to change that."""
 
-_FOR_A_PERSON = (UnknownEvent, LogEpochMismatch)
+NOTHING: Mapping[str, ParkedKey] = MappingProxyType({})
+
+_FOR_A_PERSON = (UnknownEvent, LogEpochMismatch, QuarantineFull)
 
 
 class Line(msgspec.Struct, kw_only=True):
@@ -37,6 +43,13 @@ class Line(msgspec.Struct, kw_only=True):
     error: str | None = None
     error_position: int | None = None
     """The event that cannot be applied."""
+    parked: Mapping[str, ParkedKey] = NOTHING
+    """What the serving view lacks, by key, though `position` has passed it."""
+
+    @property
+    def parked_events(self) -> int:
+        """How many events that are."""
+        return sum(one.events for one in self.parked.values())
 
 
 class Progress:
@@ -46,10 +59,14 @@ class Progress:
         self._lines = {name: Line(projection=name) for name in projections}
         self._waiting: dict[str, dict[asyncio.Future[None], int]] = {}
 
-    def advance(self, view: View, position: int) -> None:
-        """This view serves, and reflects everything up to `position`; less, if its engine forgot."""
+    def advance(self, view: View, position: int, parked: Mapping[str, ParkedKey] = NOTHING) -> None:
+        """This view serves, and reflects everything up to `position`; less, if its engine forgot.
+
+        But for what is parked. Who does not write the view reads its checkpoint first and then what is
+        parked: so no event up to `position` is lacking that is not among it.
+        """
         line = self._line(view.projection)
-        line.view, line.position = view, position
+        line.view, line.position, line.parked = view, position, parked
         line.state, line.error, line.error_position = "running", None, None
         self._wake(line)
 
@@ -70,6 +87,18 @@ class Progress:
         """What the serving view reflects; 0 if none serves."""
         line = self._line(projection)
         return line.position if line.view is not None else 0
+
+    def stale(self, projection: str, tenant: str, *keys: str) -> bool:
+        """Whether the serving view lacks events of these keys; without one, any of the tenant's.
+
+        Holds for what `at_least` has just returned: asked at once, before anything is awaited.
+        """
+        parked = self._line(projection).parked
+        if not parked:
+            return False
+        if keys:
+            return not parked.keys().isdisjoint(keys)
+        return any(one.tenant == tenant for one in parked.values())
 
     async def at_least(
         self, projection: str, min_position: int = 0, timeout_seconds: float = WAIT_SECONDS_MAX

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from aigestion.events.event import Event
 from aigestion.events.recorded import Recorded
+from aigestion.projections.keys import Key
 from aigestion.readstores.port import Change
 
 StoreRole = Literal["lists", "search", "analytics", "vectors"]
@@ -22,4 +23,6 @@ class Projection:
     collections: tuple[str, ...]
     reads: tuple[type[Event], ...] | None
     """The event types it reads; None for all. Others only move its checkpoint."""
+    key: Key
+    """Whose order matters: an event that cannot be applied is set aside with all that follow of its key."""
     project: Callable[[Recorded[Any]], Sequence[Change]]

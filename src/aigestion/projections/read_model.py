@@ -12,10 +12,14 @@ from aigestion.messaging.port import Leadership
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
+from aigestion.projections.quarantine import Quarantine
 from aigestion.projections.rebuild import OnProgress, Rebuilt, rebuild
+from aigestion.projections.redrive import Redriven, ask_and_wait, asked_for, outcome, redrive_some
 from aigestion.projections.runner import Runner
 from aigestion.projections.verify import Verdict, verify
 from aigestion.projections.views import ViewRegistry
+from aigestion.projections.writer import ViewWriter
+from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import ReadStore, View
 
 REGISTER_POLL_SECONDS = 2.0
@@ -37,6 +41,7 @@ class ReadModel:
         reader: LogReader,
         subscription: Subscription,
         progress: Progress,
+        quarantine: Quarantine,
     ) -> None:
         self.projection = projection
         self._store = store
@@ -44,6 +49,7 @@ class ReadModel:
         self._reader = reader
         self._subscription = subscription
         self._progress = progress
+        self._quarantine = quarantine
         self._rebuilding = asyncio.Lock()
         self._switched = asyncio.Event()
 
@@ -74,7 +80,8 @@ class ReadModel:
             heed_cancellation()
             with suppress(Exception):
                 if (view := await self._serving()) is not None:
-                    self._progress.advance(view, await self._store.checkpoint(view) or 0)
+                    position = await self._store.checkpoint(view) or 0
+                    self._progress.advance(view, position, await self._quarantine.keys(view))
             await asyncio.sleep(FOLLOW_POLL_SECONDS)
 
     async def rebuild(self, on_progress: OnProgress = lambda position, head: None) -> Rebuilt:
@@ -85,12 +92,48 @@ class ReadModel:
 
     async def verify(self, on_progress: OnProgress = lambda position, head: None) -> Verdict:
         """Compare the serving view with the log. `NotFound` if none serves yet."""
+        return await verify(
+            self.projection,
+            await self._served(),
+            self._store,
+            self._reader,
+            self._quarantine,
+            on_progress=on_progress,
+        )
+
+    async def parked(self) -> list[ParkedKey]:
+        """The keys whose events the serving view lacks, in order. `NotFound` if none serves yet."""
+        return list((await self._quarantine.keys(await self._served())).values())
+
+    async def redrive(
+        self, key: str | None = None, on_progress: OnProgress = lambda applied, asked: None
+    ) -> Redriven:
+        """Have the parked events of a key, or of all, applied by the process that keeps the view.
+
+        `NotFound` if nothing of this key is parked, `Unavailable` if no process does it for a while.
+        """
+        view = await self._served()
+        return await ask_and_wait(self._quarantine, view, key, on_progress=on_progress)
+
+    async def redrive_at_rest(
+        self, key: str | None = None, on_progress: OnProgress = lambda applied, asked: None
+    ) -> Redriven:
+        """The same, done here: for a process that knows that it is the only one."""
+        view = await self._served()
+        before = await asked_for(self._quarantine, view, key)
+        writer = ViewWriter(self.projection, view, self._store, self._quarantine)
+        more = await writer.open()
+        while more:
+            more = await redrive_some(writer, self._reader)
+            done = outcome(view, before, writer.parked)
+            on_progress(done.position, done.position + done.parked)
+        return outcome(view, before, writer.parked)
+
+    async def _served(self) -> View:
         view = await self._serving()
         if view is None:
             raise NotFound(f"the read model {self.projection.name} is not built yet")
-        return await verify(
-            self.projection, view, self._store, self._reader, on_progress=on_progress
-        )
+        return view
 
     async def _serving(self) -> View | None:
         """The active view, if this program understands it and its store still has it."""
@@ -107,7 +150,12 @@ class ReadModel:
         async with self._rebuilding:
             try:
                 return await rebuild(
-                    self.projection, self._store, self._registry, self._reader, on_progress=report
+                    self.projection,
+                    self._store,
+                    self._registry,
+                    self._reader,
+                    self._quarantine,
+                    on_progress=report,
                 )
             finally:
                 self._switched.set()
@@ -116,10 +164,9 @@ class ReadModel:
         """Run the view until another one serves, or it is gone."""
         head = await self._head_beyond(view)
         runner = Runner(
-            self.projection,
-            view,
-            self._store,
+            ViewWriter(self.projection, view, self._store, self._quarantine),
             self._subscription,
+            self._reader,
             self._progress,
             announce_from=min(self._progress.position(view.projection), head),
         )

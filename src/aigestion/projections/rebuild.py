@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -11,9 +12,10 @@ from aigestion.messaging.log_order import next_events
 from aigestion.projections.fingerprint import Fingerprint
 from aigestion.projections.fold import Fold
 from aigestion.projections.projection import Projection
-from aigestion.projections.runner import CHANGES_MAX
+from aigestion.projections.quarantine import Quarantine
 from aigestion.projections.views import ViewRegistry, ViewState
-from aigestion.readstores.port import Change, ReadStore, View
+from aigestion.projections.writer import ViewWriter
+from aigestion.readstores.port import ReadStore, View
 
 FILL_EVENTS_MAX = 2_000
 
@@ -30,6 +32,8 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     fingerprint: Fingerprint
     """Equal in view and fold when they were compared, shortly before the switch."""
+    parked: int = 0
+    """Events that could not be applied to it, with those that wait behind them: neither has them."""
 
 
 async def rebuild(
@@ -37,44 +41,51 @@ async def rebuild(
     store: ReadStore,
     registry: ViewRegistry,
     reader: LogReader,
+    quarantine: Quarantine,
     *,
     on_progress: OnProgress = lambda position, head: None,
 ) -> Rebuilt:
     """Build the next generation from the log and let it serve; the former one is kept as retired.
 
     Queries go on with the former view all the while. Killed at any moment, the half-built view is
-    dropped by the next rebuild. Holds the fold in memory. Raises `Corrupt`, and switches nothing,
+    dropped by the next rebuild. Holds the fold in memory. What cannot be applied is parked, as the
+    runner does it. Raises `Corrupt`, and switches nothing,
     if the store does not hold what was put into it; `UnknownEvent` for an event this program does
     not know.
     """
-    await _drop(projection, store, registry, "building")
+    await _drop(projection, store, registry, quarantine, "building")
     view = await registry.create(projection.name, projection.version)
     await store.prepare(view)
-    fold = Fold(projection)
-    await _catch_up(view, store, fold, reader, on_progress)
+    writer = ViewWriter(projection, view, store, quarantine)
+    await writer.open()
+    fold = Fold(replace(projection, project=writer.changes_of))
+    await _catch_up(writer, fold, reader, on_progress)
     fingerprint = await _compared(fold, view, store)
-    await _catch_up(view, store, fold, reader, on_progress)
+    await _catch_up(writer, fold, reader, on_progress)
     await registry.activate(view)
     _log.info("%s serves from now on", view.name)
-    await _drop(projection, store, registry, "retired")
-    return Rebuilt(view=view, position=fold.position, fingerprint=fingerprint)
+    await _drop(projection, store, registry, quarantine, "retired")
+    return Rebuilt(
+        view=view,
+        position=fold.position,
+        fingerprint=fingerprint,
+        parked=sum(one.events for one in writer.parked.values()),
+    )
 
 
 async def _catch_up(
-    view: View, store: ReadStore, fold: Fold, reader: LogReader, on_progress: OnProgress
+    writer: ViewWriter, fold: Fold, reader: LogReader, on_progress: OnProgress
 ) -> None:
     """Put what the log has into the view, and into the fold it is compared with, up to its end."""
     full = True
     while full:
         events = await next_events(reader, fold.position, FILL_EVENTS_MAX)
         full = len(events) == FILL_EVENTS_MAX
-        changes: list[Change] = []
+        await writer.write(events)
         for event in events:
-            changes.extend(fold.apply(event))
-            if len(changes) >= CHANGES_MAX or event is events[-1]:
-                await store.apply(view, changes, event.position)
-                changes = []
+            fold.apply(event)  # what was written of it: nothing, if it was parked
         on_progress(fold.position, max(fold.position, await reader.head()))
+    await writer.settle()
 
 
 async def _compared(fold: Fold, view: View, store: ReadStore) -> Fingerprint:
@@ -91,10 +102,15 @@ async def _compared(fold: Fold, view: View, store: ReadStore) -> Fingerprint:
 
 
 async def _drop(
-    projection: Projection, store: ReadStore, registry: ViewRegistry, state: ViewState
+    projection: Projection,
+    store: ReadStore,
+    registry: ViewRegistry,
+    quarantine: Quarantine,
+    state: ViewState,
 ) -> None:
     """Drop the projection's views in this state, but the newest retired one: it is for going back."""
     views = [v for v, s in await registry.all() if v.projection == projection.name and s == state]
     for view in views[:-1] if state == "retired" else views:
         await store.drop(view)
+        await quarantine.forget(view)
         await registry.forget(view)

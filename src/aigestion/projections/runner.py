@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from aigestion.events.recorded import Recorded
+from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.cancellation import heed_cancellation
-from aigestion.kernel.errors import Corrupt, ProjectionFailed
+from aigestion.kernel.errors import AIGestionError, Corrupt
 from aigestion.messaging.subscription import READ_EVENTS_MAX, Subscription
 from aigestion.projections.progress import Progress
-from aigestion.projections.projection import Projection
-from aigestion.readstores.port import Change, ReadStore, View
+from aigestion.projections.redrive import redrive_some
+from aigestion.projections.writer import ViewWriter
 
-CHANGES_MAX = 5_000
-"""A batch ends with the event that reaches this many changes."""
-CHECKPOINT_SECONDS = 1.0
-"""How long the stored checkpoint may be behind while nothing changes in the view."""
 BACKOFF_MIN_SECONDS = 0.1
 BACKOFF_MAX_SECONDS = 5.0
+ATTEMPTS_MAX = 8
+"""An error of the store that nobody foresaw is tried so often (10 s), then the event it is about is parked."""
+REDRIVE_POLL_SECONDS = 2.0
+"""How soon a request to redrive parked events is noticed."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,96 +29,80 @@ class Runner:
 
     def __init__(
         self,
-        projection: Projection,
-        view: View,
-        store: ReadStore,
+        writer: ViewWriter,
         subscription: Subscription,
+        reader: LogReader,
         progress: Progress,
         *,
         announce_from: int = 0,
     ) -> None:
         """`announce_from`: the view is shown to queries once it is as far as its predecessor was."""
-        self._projection = projection
-        self._view = view
-        self._store = store
+        self._writer = writer
         self._subscription = subscription
+        self._reader = reader
         self._progress = progress
         self._announce_from = announce_from
-        self._checkpoint = 0
-        self._checkpoint_at = 0.0
         self._backoff = BACKOFF_MIN_SECONDS
+        self._attempts = 0
+        self._look_at = 0.0
+        """When to look for requests again."""
 
     async def run(self) -> None:
         """Follow the log, for ever; returns if the view is gone. An error is tried again for ever."""
         while True:
             heed_cancellation()
             try:
-                checkpoint = await self._store.checkpoint(self._view)
-                if checkpoint is None:
+                if not await self._writer.open():
                     return
-                self._checkpoint = checkpoint
-                await self._follow(checkpoint)
+                await self._follow()
             except Exception as error:
-                _log.error("%s does not move: %s", self._view.name, error, exc_info=error)
-                self._progress.trouble(self._projection.name, error)
+                view = self._writer.view
+                _log.error("%s does not move: %s", view.name, error, exc_info=error)
+                self._attempts += not isinstance(error, AIGestionError)
+                self._progress.trouble(view.projection, error)
                 await asyncio.sleep(self._backoff)
                 self._backoff = min(self._backoff * 2, BACKOFF_MAX_SECONDS)
 
-    async def _follow(self, position: int) -> None:
-        self._announce(position)
+    async def _follow(self) -> None:
+        self._announce()
         while True:
             heed_cancellation()
-            events = await self._next(position)
-            position = await self._apply(events, position)
-            self._backoff = BACKOFF_MIN_SECONDS
+            await self._redrive()
+            await self._write(await self._next(self._writer.position))
 
     async def _next(self, position: int) -> list[Recorded[Any]]:
         events = await self._subscription.read(position)
-        gather = self._store.gather_seconds
+        gather = self._writer.store.gather_seconds
         if gather and 0 < len(events) < READ_EVENTS_MAX:
             await asyncio.sleep(gather)
             events = await self._subscription.read(position)
         return events
 
-    async def _apply(self, events: Sequence[Recorded[Any]], position: int) -> int:
-        """Write what the events change, up to the one that cannot be applied; then raise for it."""
-        changes: list[Change] = []
-        failure: ProjectionFailed | None = None
-        for event in events:
-            if event.position != position + 1:
+    async def _write(self, events: Sequence[Recorded[Any]]) -> None:
+        for expected, event in enumerate(events, self._writer.position + 1):
+            if event.position != expected:
                 raise Corrupt(
-                    f"position {event.position} follows {position}", position=position + 1
+                    f"position {event.position} follows {expected - 1}", position=expected
                 )
-            try:
-                changes.extend(self._project(event))
-            except Exception as error:
-                failure = ProjectionFailed(
-                    f"{self._projection.name} failed on position {event.position}: "
-                    f"{type(error).__name__}: {error}",
-                    position=event.position,
-                )
-                failure.__cause__ = error
-                break
-            position = event.position
-            if len(changes) >= CHANGES_MAX:
-                break
-        await self._write(changes, position)
-        self._announce(position)
-        if failure is not None:
-            raise failure
-        return position
+        giving_up = self._attempts >= ATTEMPTS_MAX
+        try:
+            await self._writer.write(events, giving_up=giving_up)
+        except Exception:
+            self._announce()  # what came before it is written
+            raise
+        self._announce()
+        self._backoff, self._attempts = BACKOFF_MIN_SECONDS, 0
 
-    def _project(self, event: Recorded[Any]) -> Sequence[Change]:
-        reads = self._projection.reads
-        return self._projection.project(event) if reads is None or type(event.data) in reads else ()
-
-    async def _write(self, changes: Sequence[Change], position: int) -> None:
+    async def _redrive(self) -> None:
+        """Do what was asked for, a slice at a time: the news wait no longer than that."""
         now = asyncio.get_running_loop().time()
-        due = position > self._checkpoint and now - self._checkpoint_at >= CHECKPOINT_SECONDS
-        if changes or due:
-            await self._store.apply(self._view, changes, position)
-            self._checkpoint, self._checkpoint_at = position, now
+        if not self._writer.parked or now < self._look_at:
+            return
+        more = await redrive_some(self._writer, self._reader)
+        self._look_at = 0.0 if more else now + REDRIVE_POLL_SECONDS
+        self._announce()
 
-    def _announce(self, position: int) -> None:
-        if position >= self._announce_from:
-            self._progress.advance(self._view, position)
+    def _announce(self) -> None:
+        writer = self._writer
+        if writer.position >= self._announce_from:
+            self._progress.advance(writer.view, writer.position, writer.parked)

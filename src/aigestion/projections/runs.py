@@ -15,6 +15,7 @@ from aigestion.events.run import (
     RunStarted,
 )
 from aigestion.kernel.ids import derived_id
+from aigestion.projections.keys import key_of
 from aigestion.projections.projection import Projection
 from aigestion.readstores.port import Change, Put
 
@@ -46,6 +47,14 @@ def _put(recorded: Recorded[Any], run_id: UUID, fields: dict[str, Any]) -> Put:
     return Put("runs", str(run_id), fields | touched)
 
 
+def _key(recorded: Recorded[Any]) -> str:
+    """The run: some of its events name no conversation."""
+    event = recorded.data
+    heard = isinstance(event, UserChat | UserVoice)
+    run_id = derived_id(recorded.id, event.agent) if heard else event.run_id
+    return key_of(recorded.tenant, "run", run_id)
+
+
 def _origin(
     recorded: Recorded[Any], event: UserChat | UserVoice | RunStarted, in_reply_to: UUID
 ) -> dict[str, Any]:
@@ -73,5 +82,6 @@ runs = Projection(
         AgentReplied,
         RunFailed,
     ),
+    key=_key,
     project=project,
 )

@@ -8,6 +8,7 @@ from aigestion.events.knowledge import DocumentAdded, DocumentRemoved
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelFailed
 from aigestion.projections.chunking import passages_of
+from aigestion.projections.keys import by_tag
 from aigestion.projections.projection import Projection
 from aigestion.projections.text import storable
 from aigestion.readstores.port import Change, DeleteWhere, Put
@@ -78,5 +79,6 @@ search = Projection(
     store="search",
     collections=("messages", "passages"),
     reads=(UserChat, UserVoice, AgentReplied, ModelFailed, DocumentAdded, DocumentRemoved),
+    key=by_tag("conversation", "document"),
     project=project,
 )

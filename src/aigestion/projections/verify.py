@@ -1,9 +1,12 @@
 """Proof that a view equals the fold of the log; or the first row that does not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 
+from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import LogEpochMismatch, NotFound
 from aigestion.messaging.log_order import next_events
@@ -11,7 +14,12 @@ from aigestion.messaging.subscription import READ_EVENTS_MAX
 from aigestion.projections.fingerprint import Fingerprint
 from aigestion.projections.fold import Difference, Fold, Key, same
 from aigestion.projections.projection import Projection
-from aigestion.readstores.port import ReadStore, Row, View
+from aigestion.projections.quarantine import Quarantine
+from aigestion.readstores.parked import ParkedKey
+from aigestion.readstores.port import Change, ReadStore, Row, View
+
+COMPARISONS_MAX = 3
+"""Parked events may be redriven while a view is compared; it is compared again then."""
 
 OnProgress = Callable[[int, int], None]
 """Called with (position, head) as the log is read."""
@@ -29,10 +37,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     differing_rows: int
     first: Difference | None
     """The one that an event touched first."""
+    parked: int = 0
+    """Events in quarantine: the view lacks them, and they were left out of the fold too."""
+    parked_from: int | None = None
+    """Position of the first of them."""
 
     @property
     def equal(self) -> bool:
-        return self.differing_rows == 0
+        """Whether the view is what the log makes it; one with parked events is not."""
+        return self.differing_rows == 0 and self.parked == 0
 
 
 async def verify(
@@ -40,22 +53,70 @@ async def verify(
     view: View,
     store: ReadStore,
     reader: LogReader,
+    quarantine: Quarantine,
     *,
     on_progress: OnProgress = lambda position, head: None,
 ) -> Verdict:
-    """Fold the log up to the view's checkpoint and compare every row.
+    """Fold the log, but for what is parked, up to the view's checkpoint and compare every row.
 
     The view may move meanwhile, and need not be paused: a row that differs is right after all if
     it is what the log makes it at a position the view has passed since, or may be writing now.
     Holds the fold in memory. Raises `NotFound` if there is no such view, `LogEpochMismatch` if
     it knows more than the log.
     """
+    for _ in range(COMPARISONS_MAX):
+        checkpoint = await _checkpoint(view, store, reader)
+        parked = await quarantine.keys(view)  # afterwards: so it has all that is lacking
+        expected = _leaving_out(parked, checkpoint, projection)
+        verdict = await _compared(expected, view, store, reader, checkpoint, on_progress)
+        after = await quarantine.keys(view) if verdict.differing_rows else parked
+        if all(key in after and after[key].position == one.position for key, one in parked.items()):
+            break
+    return msgspec.structs.replace(
+        verdict,
+        parked=sum(one.events for one in parked.values()),
+        parked_from=min((one.position for one in parked.values()), default=None),
+    )
+
+
+async def _checkpoint(view: View, store: ReadStore, reader: LogReader) -> int:
     checkpoint = await store.checkpoint(view)
     if checkpoint is None:
         raise NotFound(f"there is no view {view.name}")
     head = await reader.head()
     if checkpoint > head:
         raise LogEpochMismatch(f"{view.name} is at {checkpoint}, the log ends at {head}")
+    return checkpoint
+
+
+def _leaving_out(
+    parked: Mapping[str, ParkedKey], checkpoint: int, projection: Projection
+) -> Projection:
+    """The projection without what is parked; nor does it fail on what the view has not come to."""
+
+    def project(event: Recorded[Any]) -> Sequence[Change]:
+        key = projection.key(event) if parked else None
+        first = parked.get(key) if key is not None else None
+        if first is not None and event.position >= first.position:
+            return ()
+        try:
+            return projection.project(event)
+        except Exception:
+            if event.position > checkpoint:
+                return ()
+            raise
+
+    return replace(projection, project=project)
+
+
+async def _compared(
+    projection: Projection,
+    view: View,
+    store: ReadStore,
+    reader: LogReader,
+    checkpoint: int,
+    on_progress: OnProgress,
+) -> Verdict:
     fold = Fold(projection)
     await _fold_up_to(fold, checkpoint, reader, on_progress)
     suspects, found = await fold.differences(store.rows(view))

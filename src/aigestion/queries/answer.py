@@ -25,6 +25,8 @@ class Answer(msgspec.Struct, Generic[T], frozen=True):
 
     position: int
     data: T
+    stale: bool = False
+    """Events up to `position` that belong here may be missing: they are in quarantine. Not to be cached."""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -33,6 +35,8 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     items: list[T]
     next_cursor: str | None
     """Opaque; None on the last page. Only the query it came from, asked alike, takes it."""
+    stale: bool = False
+    """Something may be missing: some of it waits in quarantine."""
 
 
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

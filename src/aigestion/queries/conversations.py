@@ -9,7 +9,8 @@ import asyncpg
 import msgspec
 
 from aigestion.events.conversation import Citation
-from aigestion.kernel.errors import NotFound
+from aigestion.kernel.errors import NotFound, Unavailable
+from aigestion.projections.keys import key_of
 from aigestion.projections.progress import Progress
 from aigestion.queries.answer import BIGINT_MAX, Answer, Cursors, Page, Position, checked_limit
 from aigestion.queries.statements import fetch
@@ -73,6 +74,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """At most the last `TRANSCRIPT_MESSAGES_MAX`."""
     earlier_messages: int = 0
     """How many older ones were left out; `turns` reads them."""
+    stale: bool = False
+    """Something may be missing: the conversation waits in quarantine."""
 
 
 class ConversationQueries:
@@ -90,25 +93,33 @@ class ConversationQueries:
         cursors = Cursors(_Before, ("conversations", tenant))
         key = cursors.decode(cursor)
         view, position = await self._progress.at_least("conversations", min_position)
+        stale = self._progress.stale("conversations", tenant)
         before = key.position if key else None
         rows = await fetch(self._pool, "conversations_page", view, tenant, before, limit + 1)
         found = [msgspec.convert(dict(row), ConversationSummary) for row in rows]
-        return Answer(position, cursors.page(found, limit, lambda last: _Before(last.position)))
+        page = cursors.page(found, limit, lambda last: _Before(last.position))
+        return Answer(position, page, stale)
 
     async def transcript(
         self, tenant: str, conversation_id: UUID, *, min_position: int = 0
     ) -> Answer[Transcript]:
-        """A conversation and what was said in it. `NotFound` if the tenant has none of that id."""
+        """A conversation and what was said in it. `NotFound` if the tenant has none of that id.
+
+        `Unavailable` if its beginning is in quarantine.
+        """
         view, position = await self._progress.at_least("conversations", min_position)
+        stale = self._stale(tenant, conversation_id)
         found = await fetch(self._pool, "conversation", view, tenant, str(conversation_id))
         if not found:
+            if stale:
+                raise Unavailable("The conversation is in quarantine.", engine="conversations")
             raise NotFound("There is no such conversation.")
         messages = await self._last(
             view, tenant, conversation_id, BIGINT_MAX, TRANSCRIPT_MESSAGES_MAX
         )
         earlier = max(0, found[0]["messages"] - len(messages))
         fields = {**found[0], "messages": messages, "earlier_messages": earlier}
-        return Answer(position, msgspec.convert(fields, Transcript))
+        return Answer(position, msgspec.convert(fields, Transcript), stale)
 
     async def turns(
         self,
@@ -122,7 +133,9 @@ class ConversationQueries:
         """The last `limit` messages before a position, oldest first; none for an unknown id."""
         checked_limit(limit)
         view, position = await self._progress.at_least("conversations", min_position)
-        return Answer(position, await self._last(view, tenant, conversation_id, before, limit))
+        stale = self._stale(tenant, conversation_id)
+        messages = await self._last(view, tenant, conversation_id, before, limit)
+        return Answer(position, messages, stale)
 
     async def titles(self, tenant: str, conversation_ids: Iterable[UUID]) -> dict[UUID, str]:
         """The titles of those conversations that have one."""
@@ -130,6 +143,10 @@ class ConversationQueries:
         ids = [str(conversation_id) for conversation_id in conversation_ids]
         rows = await fetch(self._pool, "conversation_titles", view, tenant, ids)
         return {UUID(row["conversation_id"]): row["title"] for row in rows}
+
+    def _stale(self, tenant: str, conversation_id: UUID) -> bool:
+        key = key_of(tenant, "conversation", conversation_id)
+        return self._progress.stale("conversations", tenant, key)
 
     async def _last(
         self, view: View, tenant: str, conversation_id: UUID, before: int, limit: int

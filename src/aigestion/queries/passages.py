@@ -41,10 +41,11 @@ class PassageQueries:
         # Embedding takes its time: who does not insist on a position is not kept waiting for the view.
         seconds = WAIT_SECONDS_MAX if min_position else 0.0
         view, position = await self._progress.at_least("passages", min_position, seconds)
+        stale = self._progress.stale("passages", tenant)
         found = await self._store.nearest(
             view, "passages", text[:TEXT_CHARS_MAX], tenant=tenant, limit=limit
         )
-        return Answer(position, [_hit(score, fields) for score, fields in found])
+        return Answer(position, [_hit(score, fields) for score, fields in found], stale)
 
 
 def _hit(score: float, fields: Mapping[str, Any]) -> PassageHit:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from aigestion.projections.keys import key_of
 from aigestion.projections.progress import Progress
 from aigestion.queries.answer import Answer, Page, checked_limit, invalid, is_text
 from aigestion.queries.conversations import ConversationQueries
@@ -106,6 +107,7 @@ class SearchQueries:
         checked_limit(limit)
         question = Question(tenant, q, kind, conversation_id)
         view, position = await self._progress.at_least("search", min_position)
+        stale = self._progress.stale("search", tenant, *_keys(question))
         page = await self._cached.answer(
             Asked(
                 tenant=tenant,
@@ -115,9 +117,11 @@ class SearchQueries:
             ),
             Page[Hit],
             partial(self._store.page, view, question, limit=limit, cursor=cursor),
+            cacheable=not stale,
         )
         # Titles come from another view, which has a position of its own: they are always looked up.
-        return Answer(position, Page(await self._titled(tenant, page.items), page.next_cursor))
+        hits = await self._titled(tenant, page.items)
+        return Answer(position, Page(hits, page.next_cursor), stale)
 
     async def _titled(self, tenant: str, hits: Sequence[Hit]) -> list[Hit]:
         """Messages with the titles of their conversations."""
@@ -139,8 +143,17 @@ class SearchQueries:
         """
         checked_limit(limit)
         view, position = await self._progress.at_least("search", min_position)
+        stale = self._progress.stale("search", tenant)
         text = q.replace("\0", " ")
-        return Answer(position, await self._store.passages(view, tenant, text, limit=limit))
+        found = await self._store.passages(view, tenant, text, limit=limit)
+        return Answer(position, found, stale)
+
+
+def _keys(question: Question) -> list[str]:
+    """The only lines that can have hits; none named: any of the tenant's."""
+    if question.conversation_id is None:
+        return []
+    return [key_of(question.tenant, "conversation", question.conversation_id)]
 
 
 def _check_words(q: str) -> None:

@@ -78,6 +78,7 @@ class UsageQueries:
                 raise invalid(name, "needs a time zone")
         activity, counted = await self._progress.at_least("activity", min_position)
         calls, called = await self._progress.at_least("model_calls", min_position)
+        stale = any(self._progress.stale(name, tenant) for name in ("activity", "model_calls"))
         parameters = {
             "tenant": tenant,
             "start": start.astimezone(UTC),
@@ -92,9 +93,12 @@ class UsageQueries:
             views=((activity.name, counted), (calls.name, called)),
         )
         points = await self._cached.answer(
-            asked, list[UsagePoint], partial(self._points, (activity, calls), parameters)
+            asked,
+            list[UsagePoint],
+            partial(self._points, (activity, calls), parameters),
+            cacheable=not stale,
         )
-        return Answer(min(counted, called), points)
+        return Answer(min(counted, called), points, stale)
 
     async def _points(
         self, views: Sequence[View], parameters: Mapping[str, Any]

@@ -62,3 +62,17 @@ def test_talking_needs_a_running_system(rested: Rested) -> None:
 
     assert refused.returncode == 1
     assert "aigestion up --data-dir" in refused.stderr
+
+
+def test_the_quarantine_is_looked_at_and_redriven_at_rest(rested: Rested) -> None:
+    program, _ = rested
+
+    looked = program.cli("projections", "parked", "conversations", "--json")
+    redriven = program.cli("projections", "redrive", "conversations")
+    nobody = program.cli("projections", "redrive", "conversations", "demo/conversation:nobody")
+
+    assert (looked.returncode, json.loads(looked.stdout)) == (0, [])
+    assert redriven.returncode == 0, redriven.stderr
+    assert "0 parked events applied" in redriven.stdout
+    assert nobody.returncode == 1
+    assert "Nothing of demo/conversation:nobody is parked" in nobody.stderr

@@ -15,6 +15,7 @@ from aigestion.projections.conversations import conversations
 from aigestion.projections.progress import Progress
 from aigestion.projections.read_model import ReadModel, keep_read_models
 from aigestion.projections.runs import runs
+from aigestion.readstores.postgres.quarantine import PostgresQuarantine
 from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.postgres.views import PostgresViewRegistry
 from tests.support.broker_process import BrokerProcess, broker_process, connected
@@ -45,7 +46,15 @@ class System:
             subscription = Subscription(broker, self.log.reader, self.log.catalog)
             store, registry = PostgresReadStore(pool), PostgresViewRegistry(pool)
             self.models = [
-                ReadModel(p, store, registry, self.log.reader, subscription, self.progress)
+                ReadModel(
+                    p,
+                    store,
+                    registry,
+                    self.log.reader,
+                    subscription,
+                    self.progress,
+                    PostgresQuarantine(pool),
+                )
                 for p in (conversations, runs)
             ]
             leadership = PostgresLeadership(self._url, "read models")

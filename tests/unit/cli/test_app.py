@@ -54,7 +54,9 @@ def test_the_commands_are_the_ones_the_readme_names() -> None:
         "migrate", "api", "relay", "project", "agents",
     ]  # fmt: skip
     assert ("audit", "verify") in ALL
-    assert {p[1] for p in ALL if p[0] == "projections"} == {"status", "rebuild", "verify"}
+    assert {p[1] for p in ALL if p[0] == "projections"} == {
+        "status", "rebuild", "verify", "parked", "redrive",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -25,7 +25,7 @@ ROWS = Fingerprint(3, "aa")
 HEAD = len(STORY)
 
 
-def a_door(*differing: Difference, built: bool = True) -> ProjectionDoor:
+def a_door(*differing: Difference, built: bool = True, parked: int = 0) -> ProjectionDoor:
     """Read models of which `runs` is compared, and has these differences."""
 
     async def verify(_name: str, on_progress: Any) -> Verdict:
@@ -38,16 +38,25 @@ def a_door(*differing: Difference, built: bool = True) -> ProjectionDoor:
             found=ROWS,
             differing_rows=len(differing),
             first=first,
+            parked=parked,
+            parked_from=4 if parked else None,
         )
 
     async def head() -> int:
         return HEAD
 
-    async def refuse(_name: str, _on_progress: Any) -> Any:
+    async def refuse(*_: Any, **__: Any) -> Any:
         raise Corrupt("an audit rebuilds nothing")
 
     lines = [Line(projection="runs", view=RUNS if built else None, position=HEAD)]
-    return ProjectionDoor(status=lambda: lines, head=head, rebuild=refuse, verify=verify)
+    return ProjectionDoor(
+        status=lambda: lines,
+        head=head,
+        rebuild=refuse,
+        verify=verify,
+        parked=refuse,
+        redrive=refuse,
+    )
 
 
 class Audit:
@@ -145,6 +154,16 @@ def test_the_first_of_all_faults_is_the_one_that_counts(audit: Audit) -> None:
     audit.door = a_door(a_difference(2))
 
     assert audit.verify().stderr == "first bad position: 2\n"
+
+
+def test_a_view_with_parked_events_is_not_proved(audit: Audit) -> None:
+    audit.door = a_door(parked=2)
+
+    result = audit.verify()
+
+    assert result.exit_code == 1
+    assert "position 4: 2 parked events from position 4 on: redrive them" in result.stdout
+    assert result.stderr == "first bad position: 4\n"
 
 
 def test_a_view_that_is_being_built_is_told(audit: Audit) -> None:

@@ -43,6 +43,19 @@ REBUILT = {
     "position": 42,
     "fingerprint": {"rows": 3, "digest": "aa"},
 }
+PARKED = {
+    "key": "demo/conversation:harb\x1bour",
+    "events": 3,
+    "position": 17,
+    "type": "user.chat",
+    "error": "ZeroDivisionError at conversations.py:40",
+    "since": "2026-11-23T12:00:00Z",
+    "redrive": False,
+    "tried_at": None,
+}
+WITH_PARKED = {**EQUAL, "parked": 3, "parked_from": 17}
+REDRIVEN = {"view": "conversations_v1_g2", "position": 3, "parked": 0, "failed": []}
+FAILED_AGAIN = {**REDRIVEN, "position": 1, "parked": 2, "failed": [PARKED]}
 UNDER_WAY = {"position": 20, "head": 42}
 
 
@@ -53,6 +66,8 @@ def done(result: dict[str, Any]) -> list[dict[str, Any]]:
 def call(data_dir: Path, *arguments: str, **answers: Any) -> tuple[Result, FakeApi]:
     def prepare(api: FakeApi) -> None:
         api.routes["GET", "/v1/projections"] = (200, {"items": [SERVING, BUILDING]})
+        kept = {"items": answers.pop("parked", [])}
+        api.routes["GET", "/v1/projections/conversations/parked"] = (200, kept)
         for name, content in answers.items():
             status = content["status"] if isinstance(content, dict) else 200
             api.routes["POST", f"/v1/projections/conversations/{name}"] = (status, content)
@@ -66,8 +81,8 @@ def test_status_is_a_table_and_names_trouble(tmp_path: Path) -> None:
     result, api = call(tmp_path, "status")
 
     head, serving, building = result.stdout.splitlines()
-    assert head.split() == ["NAME", "VIEW", "STATE", "POSITION", "LAG"]
-    assert serving.split() == ["conversations", "conversations_v1_g2", "live", "40", "2"]
+    assert head.split() == ["NAME", "VIEW", "STATE", "POSITION", "LAG", "PARKED"]
+    assert serving.split() == ["conversations", "conversations_v1_g2", "live", "40", "2", "0"]
     assert building.endswith("no \\x1broom (at 7)")
     assert api.asked[0].headers["Authorization"] == "Bearer aigop_key"
 
@@ -76,6 +91,76 @@ def test_status_as_json(tmp_path: Path) -> None:
     result, _ = call(tmp_path, "status", "--json")
 
     assert [row["name"] for row in json.loads(result.stdout)] == ["conversations", "runs"]
+
+
+def test_status_names_what_was_parked_first(tmp_path: Path) -> None:
+    more = {"parked_events": 3, "parked_keys": 1, "parked_first": PARKED}
+
+    def prepare(api: FakeApi) -> None:
+        api.routes["GET", "/v1/projections"] = (200, {"items": [{**SERVING, **more}]})
+
+    with fake_api(tmp_path, prepare):
+        result = CliRunner().invoke(
+            aigestion, ["projections", "status", "--data-dir", str(tmp_path)]
+        )
+
+    _, row = result.stdout.splitlines()
+    assert row.split()[:6] == ["conversations", "conversations_v1_g2", "live", "40", "2", "3"]
+    assert row.endswith(
+        "1 key parked; first demo/conversation:harb\\x1bour at 17: "
+        "ZeroDivisionError at conversations.py:40"
+    )
+
+
+def test_parked_keys_are_a_table(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "parked", "conversations", parked=[PARKED])
+
+    head, row = result.stdout.splitlines()
+    assert head.split() == ["KEY", "POSITION", "TYPE", "EVENTS", "SINCE", "TRIED", "ERROR"]
+    assert row.split()[:4] == ["demo/conversation:harb\\x1bour", "17", "user.chat", "3"]
+    assert "2026-11-23 12:00:00Z" in row
+    assert row.endswith("ZeroDivisionError at conversations.py:40")
+
+
+def test_parked_keys_as_json(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "parked", "conversations", "--json", parked=[PARKED])
+
+    assert [row["position"] for row in json.loads(result.stdout)] == [17]
+
+
+def test_nothing_parked_is_one_line(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "parked", "conversations")
+
+    assert "nothing of conversations is parked" in result.stdout
+
+
+def test_redrive_says_what_was_applied(tmp_path: Path) -> None:
+    result, api = call(tmp_path, "redrive", "conversations", redrive=done(REDRIVEN))
+
+    assert result.exit_code == 0
+    assert "conversations_v1_g2: 3 parked events applied" in result.stdout
+    assert api.asked[-1].path == "/v1/projections/conversations/redrive"
+
+
+def test_redrive_of_a_key_that_fails_again_exits_1_and_says_why(tmp_path: Path) -> None:
+    key = "demo/conversation:a b"
+
+    result, api = call(tmp_path, "redrive", "conversations", key, redrive=done(FAILED_AGAIN))
+
+    assert result.exit_code == 1
+    assert "1 parked events applied, 2 are parked still" in result.stdout
+    assert "harb\\x1bour at 17: ZeroDivisionError at conversations.py:40" in result.stdout
+    assert api.asked[-1].path.endswith("/redrive?key=demo%2Fconversation%3Aa%20b")
+
+
+def test_a_view_with_parked_events_is_not_proved(tmp_path: Path) -> None:
+    result, _ = call(tmp_path, "verify", "conversations", verify=done(WITH_PARKED))
+
+    assert result.exit_code == 1
+    assert (
+        "3 parked events from position 17 on: redrive them; all other rows are equal"
+        in result.stdout
+    )
 
 
 def test_rebuild_names_the_view_that_serves_now(tmp_path: Path) -> None:

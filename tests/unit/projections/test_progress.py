@@ -1,11 +1,22 @@
 """Queries wait for what they must see, and are told when that takes too long."""
 
 import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from aigestion.kernel.errors import LogEpochMismatch, Unavailable, UnknownEvent, ViewBehind
+from aigestion.kernel.errors import (
+    LogEpochMismatch,
+    QuarantineFull,
+    Unavailable,
+    UnknownEvent,
+    ViewBehind,
+)
+from aigestion.observability.metrics import KnownHead, SystemCollector
 from aigestion.projections.progress import RETRY_AFTER_SECONDS, Progress
+from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import View
 
 OLD, NEW = View("runs", 1, 1), View("runs", 1, 2)
@@ -86,6 +97,7 @@ async def test_a_switch_serves_the_new_view() -> None:
     [
         (UnknownEvent("what is this", position=8), "stopped"),
         (LogEpochMismatch("the log was restored", position=8), "stopped"),
+        (QuarantineFull("too much of it", position=8), "stopped"),
         (Unavailable("away", engine="postgres", position=8), "retrying"),
         (ValueError("whatever"), "retrying"),
     ],
@@ -103,3 +115,64 @@ async def test_trouble_is_told_and_over_once_the_line_moves(error: Exception, st
     progress.advance(OLD, 8)
     [line] = progress.status()
     assert (line.state, line.error, line.error_position) == ("running", None, None)
+
+
+def waits(key: str, position: int, events: int = 1) -> ParkedKey:
+    return ParkedKey(
+        key=key,
+        tenant=key.partition("/")[0],
+        events=events,
+        position=position,
+        type="user.chat",
+        error="broken",
+        since=datetime(2026, 5, 1, tzinfo=UTC),
+    )
+
+
+async def test_what_is_parked_comes_with_the_position_it_belongs_to() -> None:
+    progress = Progress(["runs"])
+    harbour, island = waits("demo/run:a", 5, events=3), waits("acme/run:b", 6)
+
+    progress.advance(OLD, 7, {harbour.key: harbour, island.key: island})
+
+    [line] = progress.status()
+    assert (line.state, line.parked_events, list(line.parked)) == (
+        "running",
+        4,
+        ["demo/run:a", "acme/run:b"],
+    )
+    progress.advance(OLD, 8)
+    [line] = progress.status()
+    assert (line.parked_events, dict(line.parked)) == (0, {})
+
+
+async def test_answers_are_stale_for_the_keys_and_the_tenants_that_have_something_parked() -> None:
+    progress = Progress(["runs"])
+    assert not progress.stale("runs", "demo")
+    harbour = waits("demo/run:a", 5)
+
+    progress.advance(OLD, 7, {harbour.key: harbour})
+
+    assert progress.stale("runs", "demo")
+    assert progress.stale("runs", "demo", "demo/run:a")
+    assert not progress.stale("runs", "demo", "demo/run:b")
+    assert not progress.stale("runs", "acme")
+    assert not progress.stale("conversations", "demo")
+
+
+async def test_metrics_tell_how_much_is_parked() -> None:
+    progress = Progress(["directory", "runs"])
+    progress.advance(OLD, 7, {key: waits(key, 5, events=2) for key in ("demo/run:a", "demo/run:b")})
+    relay = SimpleNamespace(
+        is_leader=True, stopped_because=None, last_position=7, published=7, rewinds=0, retries=0
+    )
+    subscription = SimpleNamespace(gaps=0, lost_tails=0)
+    registry = CollectorRegistry()
+    registry.register(SystemCollector(KnownHead(7), relay, subscription, progress))  # type: ignore[arg-type]
+
+    def of(name: str, projection: str) -> float | None:
+        return registry.get_sample_value(name, {"projection": projection})
+
+    assert (of("projection_parked_events", "runs"), of("projection_parked_keys", "runs")) == (4, 2)
+    assert of("projection_parked_events", "directory") == 0
+    assert of("projection_position", "runs") == 7

@@ -8,6 +8,7 @@ import pytest
 
 import aigestion.projections.read_model as polls
 import aigestion.projections.rebuild as limits
+import aigestion.projections.writer as writer
 from aigestion.kernel.errors import Corrupt, LogEpochMismatch, Refused, Unavailable
 from aigestion.messaging.memory import MemoryLeadership
 from aigestion.projections.memory_store import MemoryReadStore
@@ -39,11 +40,11 @@ class SlowStore(MemoryReadStore):
 
 async def test_a_view_serves_when_it_has_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 7)
-    monkeypatch.setattr(limits, "CHANGES_MAX", 3)
+    monkeypatch.setattr(writer, "CHANGES_MAX", 3)
     rig = Rig()
     await rig.log.record_chats(30)
 
-    built = await rebuild(SHELF, rig.store, rig.registry, rig.log.reader)
+    built = await rebuild(SHELF, rig.store, rig.registry, rig.log.reader, rig.quarantine)
 
     assert built.position == await rig.store.checkpoint(built.view) == 30
     assert await rig.found(built.view) == await rig.expected()
@@ -191,7 +192,7 @@ async def test_a_store_that_loses_a_row_does_not_get_to_serve() -> None:
     await rig.log.record_chats(5)
 
     with pytest.raises(Corrupt, match="texts/message 2") as refused:
-        await rebuild(SHELF, rig.store, rig.registry, rig.log.reader)
+        await rebuild(SHELF, rig.store, rig.registry, rig.log.reader, rig.quarantine)
 
     assert refused.value.details["position"] == 3
     assert await rig.registry.active("shelf") is None

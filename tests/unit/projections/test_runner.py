@@ -16,6 +16,7 @@ from aigestion.events.recorded import Recorded
 from aigestion.kernel.errors import Unavailable
 from aigestion.messaging.cloudevents import to_message
 from aigestion.projections import runner as limits
+from aigestion.projections import writer
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.readstores.port import Change, View
 from tests.support.event_log import EventLog
@@ -137,13 +138,13 @@ async def test_a_store_that_is_away_is_tried_for_ever() -> None:
         assert await rig.found(view) == await rig.expected()
 
 
-async def test_a_projection_that_fails_stops_the_line_at_its_event() -> None:
+async def test_an_event_without_a_key_that_cannot_be_applied_stops_the_line() -> None:
     def fails(recorded: Recorded[Any]) -> Sequence[Change]:
         if getattr(recorded.data, "text", "") == "poison":
             raise ZeroDivisionError
         return project(recorded)
 
-    rig = Rig(projection=replace(SHELF, project=fails))
+    rig = Rig(projection=replace(SHELF, project=fails, key=lambda recorded: None))
     view = await _serving_from_nothing(rig)
     await rig.log.record(chat("one"), chat("two"), chat("poison"), chat("four"))
 
@@ -173,7 +174,7 @@ async def test_an_unknown_event_stops_the_line_though_the_projection_does_not_re
 
 
 async def test_a_large_batch_is_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "CHANGES_MAX", 10)
+    monkeypatch.setattr(writer, "CHANGES_MAX", 10)
     store = CrashingStore(crashes=0)
     rig = Rig(store=store)
     await _serving_from_nothing(rig)

@@ -8,6 +8,7 @@ import pytest
 
 from aigestion.kernel.errors import NotFound
 from aigestion.projections.memory_store import MemoryReadStore
+from aigestion.projections.quarantine import MemoryQuarantine
 from aigestion.projections.verify import verify
 from aigestion.readstores.port import Row, View
 from tests.support.history import chat, document, id_of
@@ -58,7 +59,7 @@ async def test_the_first_row_that_differs_is_named(
     if fields is not None:
         rows[key] = fields
 
-    verdict = await verify(SHELF, VIEW, rig.store, rig.log.reader)
+    verdict = await verify(SHELF, VIEW, rig.store, rig.log.reader, rig.quarantine)
 
     assert not verdict.equal
     assert verdict.differing_rows == 1
@@ -77,7 +78,7 @@ async def test_of_several_the_one_touched_first_is_named() -> None:
     rows["last", "text"] = {"text": "?"}
     del rows["texts", "message 1"]
 
-    verdict = await verify(SHELF, VIEW, rig.store, rig.log.reader)
+    verdict = await verify(SHELF, VIEW, rig.store, rig.log.reader, rig.quarantine)
 
     assert verdict.differing_rows == 3
     assert verdict.first is not None
@@ -104,13 +105,13 @@ async def test_a_moving_view_is_not_accused() -> None:
     async with rig.running():
         await rig.caught_up()
 
-        verdict = await verify(SHELF, VIEW, moving, rig.log.reader)
+        verdict = await verify(SHELF, VIEW, moving, rig.log.reader, rig.quarantine)
 
         assert verdict.equal
         assert verdict.expected != verdict.found, "or nothing moved"
         await rig.caught_up()
         moving._views[VIEW]["texts", "message 4"] = {"position": 0}
-        assert not (await verify(SHELF, VIEW, moving, rig.log.reader)).equal
+        assert not (await verify(SHELF, VIEW, moving, rig.log.reader, rig.quarantine)).equal
 
 
 async def test_an_effect_that_is_not_yet_accounted_for_is_not_accused() -> None:
@@ -120,9 +121,9 @@ async def test_an_effect_that_is_not_yet_accounted_for_is_not_accused() -> None:
     for change in SHELF.project((await rig.log.reader.read(after=6))[0]):
         rig.store._change(rig.store._views[VIEW], change)
 
-    assert (await verify(SHELF, VIEW, rig.store, rig.log.reader)).equal
+    assert (await verify(SHELF, VIEW, rig.store, rig.log.reader, rig.quarantine)).equal
 
 
 async def test_a_view_that_is_not_there_is_not_found() -> None:
     with pytest.raises(NotFound):
-        await verify(SHELF, VIEW, MemoryReadStore(), Rig().log.reader)
+        await verify(SHELF, VIEW, MemoryReadStore(), Rig().log.reader, MemoryQuarantine())

@@ -7,7 +7,7 @@ import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
-from aigestion.api.answers import POSITION_HEADER, Answered, MinPosition, problems
+from aigestion.api.answers import READ_HEADERS, Answered, MinPosition, problems
 from aigestion.api.limits import CHARGE
 from aigestion.api.parameters import moment
 from aigestion.api.request import ApiRequest
@@ -23,13 +23,15 @@ class Usage(msgspec.Struct, frozen=True):
     """A time series; a bucket in which nothing happened has no point."""
 
     items: list[UsagePoint]
+    stale: bool = False
+    """Something may be missing: some of what happened waits in quarantine."""
 
 
 @get(
     "/analytics/usage",
     opt={CHARGE: Charge("read", cost=5)},
     responses=problems(),
-    response_headers=[POSITION_HEADER],
+    response_headers=READ_HEADERS,
     summary="Count what happened",
     tags=["Analytics"],
 )
@@ -62,7 +64,8 @@ async def usage(
     answer = await request.doors.usage.usage(
         request.tenant, start=since, end=until, by=by, min_position=min_position
     )
-    return Answered(Usage(answer.data), answer.position)
+    counted = Usage(answer.data, answer.stale)
+    return Answered(counted, answer.position, stale=answer.stale)
 
 
 def _next_minute(now: datetime) -> datetime:

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 from aigestion.api.answers import (
     PAGE_ITEMS_DEFAULT,
     POSITION_HEADER,
+    READ_HEADERS,
     Answered,
     Cursor,
     IdempotencyKey,
@@ -78,7 +79,7 @@ async def start_conversation(
 @get(
     "/",
     responses=problems(),
-    response_headers=[POSITION_HEADER],
+    response_headers=READ_HEADERS,
     summary="List conversations",
 )
 async def list_conversations(
@@ -98,7 +99,7 @@ async def list_conversations(
 @get(
     "/{conversation_id:uuid}",
     responses=problems(404),
-    response_headers=[POSITION_HEADER],
+    response_headers=READ_HEADERS,
     summary="Read a conversation",
 )
 async def read_conversation(

@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from aigestion.api.answers import (
     PAGE_ITEMS_DEFAULT,
     POSITION_HEADER,
+    READ_HEADERS,
     Answered,
     Cursor,
     IdempotencyKey,
@@ -78,7 +79,7 @@ async def add_document(
 @get(
     "/",
     responses=problems(),
-    response_headers=[POSITION_HEADER],
+    response_headers=READ_HEADERS,
     summary="List documents",
 )
 async def list_documents(
@@ -98,7 +99,7 @@ async def list_documents(
 @get(
     "/{document_id:uuid}",
     responses=problems(404),
-    response_headers=[POSITION_HEADER],
+    response_headers=READ_HEADERS,
     summary="Read a document",
 )
 async def read_document(

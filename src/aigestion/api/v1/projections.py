@@ -1,24 +1,52 @@
-"""Read models: how far each one is; for the operator, rebuild and verify."""
+"""Read models: how far each one is; for the operator, rebuild, verify, and what is in quarantine."""
 
 from collections.abc import AsyncGenerator
+from datetime import datetime
+from functools import partial
+from typing import Annotated
 
 import msgspec
 from litestar import Router, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from aigestion.api.answers import POSITION_HEADER, Answered, problems
-from aigestion.api.auth import require_key_or_operator, require_operator
+from aigestion.api.auth import is_operator, require_key_or_operator, require_operator
 from aigestion.api.errors import problem_of
 from aigestion.api.limits import CHARGE
 from aigestion.api.openapi import OPERATOR
 from aigestion.api.projection_door import Step, Work, steps
 from aigestion.api.request import ApiRequest
-from aigestion.projections.progress import LineState
+from aigestion.projections.progress import Line, LineState
 from aigestion.ratelimit.routes import Charge
+from aigestion.readstores.parked import ParkedKey
 
 NDJSON = "application/x-ndjson"
+KEY_CHARS_MAX = 500
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """A key (a conversation, a document) whose events are in quarantine, from `position` on."""
+
+    key: str
+    events: int
+    position: int
+    """Of the event that cannot be applied; the others wait behind it."""
+    type: str
+    error: str | None
+    """Why; null for a moment while a redrive is under way."""
+    since: datetime
+    redrive: bool
+    """A redrive was asked for and has not come to it yet."""
+    tried_at: datetime | None
+    """When the last redrive of it failed."""
+
+
+class ParkedKeys(msgspec.Struct, frozen=True):
+    """Everything that is in quarantine, by key, in order."""
+
+    items: list[Parked]
 
 
 class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +62,11 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     error_position: int | None
     """The event it stopped at."""
+    parked_events: int
+    """In quarantine: the view lacks them, though it has passed them."""
+    parked_keys: int
+    parked_first: Parked | None
+    """The key that was parked first; only the operator sees it."""
 
 
 class Projections(msgspec.Struct, frozen=True):
@@ -54,22 +87,27 @@ _LINES = {200: ResponseSpec(Step, description="Lines of JSON.", media_type=NDJSO
     summary="How far each read model is",
 )
 async def list_projections(request: ApiRequest) -> Answered[Projections]:
-    """Position, lag and state of every read model."""
+    """Position, lag, state and quarantine of every read model."""
     door = request.doors.projections
     head = await door.head()
-    items = [
-        ProjectionStatus(
-            name=line.projection,
-            view=line.view.name if line.view else None,
-            position=line.position,
-            lag=max(0, head - line.position),
-            state=line.state,
-            error=line.error,
-            error_position=line.error_position,
-        )
-        for line in door.status()
-    ]
+    whole = is_operator(request)
+    items = [_status(line, head, whole=whole) for line in door.status()]
     return Answered(Projections(items), head)
+
+
+@get(
+    "/{name:str}/parked",
+    before_request=require_operator,
+    security=OPERATOR,
+    responses=problems(403, 404),
+    response_headers=[POSITION_HEADER],
+    summary="What of a read model is in quarantine",
+)
+async def list_parked(request: ApiRequest, name: FromPath[str]) -> Answered[ParkedKeys]:
+    """The keys whose events could not be applied, in order of their first ones."""
+    door = request.doors.projections
+    items = [_parked(one) for one in await door.parked(name)]
+    return Answered(ParkedKeys(items), await door.head())
 
 
 @post(
@@ -106,6 +144,53 @@ async def verify(request: ApiRequest, name: FromPath[str]) -> Stream:
     return await _lines(request, request.doors.projections.verify, name)
 
 
+@post(
+    "/{name:str}/redrive",
+    status_code=200,
+    before_request=require_operator,
+    security=OPERATOR,
+    responses={**problems(403, 404), **_LINES},
+    media_type=NDJSON,
+    summary="Apply what is in quarantine",
+)
+async def redrive(
+    request: ApiRequest,
+    name: FromPath[str],
+    key: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=KEY_CHARS_MAX, description="This key only, as `parked` names it."
+        ),
+    ] = None,
+) -> Stream:
+    """Apply the parked events in order, once their fault is gone; what fails again stays parked.
+
+    Answers as `rebuild` does: `position` counts events applied, `head` those asked for. A caller that
+    leaves stops nothing.
+    """
+    return await _lines(request, partial(request.doors.projections.redrive, key=key), name)
+
+
+def _status(line: Line, head: int, *, whole: bool) -> ProjectionStatus:
+    first = next(iter(line.parked.values()), None)
+    return ProjectionStatus(
+        name=line.projection,
+        view=line.view.name if line.view else None,
+        position=line.position,
+        lag=max(0, head - line.position),
+        state=line.state,
+        error=line.error,
+        error_position=line.error_position,
+        parked_events=line.parked_events,
+        parked_keys=len(line.parked),
+        parked_first=_parked(first) if whole and first is not None else None,
+    )
+
+
+def _parked(one: ParkedKey) -> Parked:
+    return msgspec.convert(one, Parked, from_attributes=True)
+
+
 async def _lines(request: ApiRequest, work: Work, name: str) -> Stream:
     """The first step is awaited before the answer begins: a refusal is an ordinary problem then."""
     following = steps(work, name)
@@ -125,5 +210,7 @@ async def _lines(request: ApiRequest, work: Work, name: str) -> Stream:
 
 
 projections = Router(
-    "/projections", route_handlers=[list_projections, rebuild, verify], tags=["Projections"]
+    "/projections",
+    route_handlers=[list_projections, list_parked, rebuild, verify, redrive],
+    tags=["Projections"],
 )

@@ -7,7 +7,7 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from aigestion.api.answers import (
-    POSITION_HEADER,
+    READ_HEADERS,
     Answered,
     Cursor,
     Limit,
@@ -29,7 +29,7 @@ HITS_DEFAULT = 20
     "/search",
     opt={CHARGE: Charge("read", cost=5)},
     responses=problems(),
-    response_headers=[POSITION_HEADER],
+    response_headers=READ_HEADERS,
     summary="Search messages and documents",
     tags=["Search"],
 )

@@ -158,7 +158,10 @@ def _taking(view: View) -> Iterator[None]:
     try:
         yield
     except _NOT_TAKEN as error:
-        raise ChangeRejected(f"{view.name} does not take a row: {error}", view=view.name) from error
+        # Not the whole of it: its details quote the row, and what is said of an error is kept.
+        raise ChangeRejected(
+            f"{view.name} does not take a row: {error.args[0]}", view=view.name
+        ) from error
 
 
 async def _write_all(connection: Any, view: View, changes: Sequence[Change]) -> None:

@@ -196,7 +196,8 @@ async def test_a_query_waits_for_its_position_and_says_what_it_reflects(
     assert behind.json()["min_position"] == 1
     assert there.status_code == 200
     assert there.headers["aigestion-position"] == "1"
-    assert there.json() == {"items": [], "next_cursor": None}
+    assert there.json() == {"items": [], "next_cursor": None, "stale": False}
+    assert "aigestion-stale" not in there.headers
 
 
 async def test_a_transcript_is_read(world: World, client: Client, conversation: str) -> None:

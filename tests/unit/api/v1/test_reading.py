@@ -12,10 +12,20 @@ from prometheus_client import CollectorRegistry
 from aigestion.api.app import create_app
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.queries import feed
+from aigestion.readstores.parked import ParkedKey
 from tests.support.api import asking
-from tests.support.api_fakes import NOW, OPERATOR_TOKEN, World
+from tests.support.api_fakes import NOW, OPERATOR_TOKEN, VIEW, World
 from tests.unit.api.conftest import Client
 
+PARKED = ParkedKey(
+    key="demo/conversation:0a0a0a0a-0000-7000-8000-000000000000",
+    tenant="demo",
+    events=3,
+    position=7,
+    type="user.chat",
+    error="broken",
+    since=NOW,
+)
 OPERATOR = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
 
 
@@ -154,9 +164,77 @@ async def test_projections_tell_position_and_lag(
             "state": "running",
             "error": None,
             "error_position": None,
+            "parked_events": 0,
+            "parked_keys": 0,
+            "parked_first": None,
         }
     ]
     assert answer.headers["aigestion-position"] == "1"
+
+
+async def test_what_waits_in_quarantine_is_counted_for_all_and_named_for_the_operator(
+    world: World, client: Client
+) -> None:
+    world.progress.advance(VIEW, 9, {PARKED.key: PARKED})
+
+    shown = (await client.get("/v1/projections")).json()["items"][0]
+    whole = (await client.get("/v1/projections", headers=OPERATOR)).json()["items"][0]
+
+    assert (shown["parked_events"], shown["parked_keys"], shown["parked_first"]) == (3, 1, None)
+    assert (whole["parked_first"]["key"], whole["parked_first"]["position"]) == (PARKED.key, 7)
+    assert "tenant" not in whole["parked_first"]
+
+
+async def test_parked_keys_are_the_operators(world: World, client: Client) -> None:
+    world.progress.advance(VIEW, 9, {PARKED.key: PARKED})
+    path = "/v1/projections/conversations/parked"
+
+    refused = await client.get(path)
+    answer = await client.get(path, headers=OPERATOR)
+    unknown = await client.get("/v1/projections/nonsense/parked", headers=OPERATOR)
+
+    assert (refused.status_code, unknown.status_code) == (403, 404)
+    assert answer.json()["items"] == [
+        {
+            "key": PARKED.key,
+            "events": 3,
+            "position": 7,
+            "type": "user.chat",
+            "error": "broken",
+            "since": "2026-11-23T12:00:00Z",
+            "redrive": False,
+            "tried_at": None,
+        }
+    ]
+
+
+async def test_a_redrive_is_of_one_key_or_of_all(world: World, client: Client) -> None:
+    path = "/v1/projections/conversations/redrive"
+
+    refused = await client.post(path)
+    everything = await client.post(path, headers=OPERATOR)
+    one = await client.post(path, params={"key": PARKED.key}, headers=OPERATOR)
+
+    assert refused.status_code == 403
+    assert world.redriven == [("conversations", None), ("conversations", PARKED.key)]
+    for answer in (everything, one):
+        last = json.loads(answer.text.splitlines()[-1])
+        assert last["done"]
+        assert last["result"]["parked"] == 0
+
+
+async def test_a_stale_answer_says_so_in_header_and_body(world: World, client: Client) -> None:
+    world.search.stale = world.usage.stale = True
+
+    found = await client.get("/v1/search?q=dense")
+    usage = await client.get("/v1/analytics/usage")
+    documents = await client.get("/v1/documents")
+
+    for answer in (found, usage):
+        assert answer.headers["aigestion-stale"] == "true"
+        assert answer.json()["stale"] is True
+    assert "aigestion-stale" not in documents.headers
+    assert documents.json()["stale"] is False
 
 
 async def test_a_rebuild_tells_how_far_it_is(client: Client) -> None:
