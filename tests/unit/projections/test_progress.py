@@ -2,10 +2,8 @@
 
 import asyncio
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from aigestion.kernel.errors import (
     LogEpochMismatch,
@@ -14,7 +12,8 @@ from aigestion.kernel.errors import (
     UnknownEvent,
     ViewBehind,
 )
-from aigestion.observability.metrics import KnownHead, SystemCollector
+from aigestion.observability.lag import HeadWatch
+from aigestion.observability.metrics import projection_metrics, registry_of
 from aigestion.projections.progress import RETRY_AFTER_SECONDS, Progress
 from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import View
@@ -163,12 +162,7 @@ async def test_answers_are_stale_for_the_keys_and_the_tenants_that_have_somethin
 async def test_metrics_tell_how_much_is_parked() -> None:
     progress = Progress(["directory", "runs"])
     progress.advance(OLD, 7, {key: waits(key, 5, events=2) for key in ("demo/run:a", "demo/run:b")})
-    relay = SimpleNamespace(
-        is_leader=True, stopped_because=None, last_position=7, published=7, rewinds=0, retries=0
-    )
-    subscription = SimpleNamespace(gaps=0, lost_tails=0)
-    registry = CollectorRegistry()
-    registry.register(SystemCollector(KnownHead(7), relay, subscription, progress))  # type: ignore[arg-type]
+    registry = registry_of(projection_metrics(progress, HeadWatch(7)))
 
     def of(name: str, projection: str) -> float | None:
         return registry.get_sample_value(name, {"projection": projection})

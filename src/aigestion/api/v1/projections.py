@@ -147,6 +147,7 @@ async def verify(request: ApiRequest, name: FromPath[str]) -> Stream:
 @post(
     "/{name:str}/redrive",
     status_code=200,
+    opt={CHARGE: Charge("expensive", cost=10)},
     before_request=require_operator,
     security=OPERATOR,
     responses={**problems(403, 404), **_LINES},
