@@ -98,7 +98,7 @@ class Rig:
         fold = Fold(self.projection)
         for event in await self.log.reader.read():
             fold.apply(event)
-        return in_order([row for key in fold._rows if (row := fold.row(key)) is not None])
+        return in_order(list(fold.rows()))
 
     async def found(self, view: View) -> list[Row]:
         return in_order([row async for row in self.store.rows(view)])
