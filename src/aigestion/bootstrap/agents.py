@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from aigestion.agents.catalog import AGENTS
 from aigestion.agents.context import ContextSearch
 from aigestion.agents.deps import AgentDeps
-from aigestion.agents.postgres_locks import PostgresLocks
+from aigestion.messaging.postgres_locks import PostgresLocks
 from aigestion.agents.reactions import Reactions
 from aigestion.agents.runner import AgentRunner
 from aigestion.agents.subscriber import AgentSubscriber
@@ -34,7 +34,7 @@ async def agent_worker(
     nats_url: str,
 ) -> AsyncIterator[AgentWorker]:
     """A worker for every agent of this program; what it holds is given back at the end."""
-    locks = PostgresLocks(log.url)
+    locks = PostgresLocks(log.url, "aigestion agents")
     model = _model(settings)
     deps = AgentDeps(
         dispatcher=dispatcher,

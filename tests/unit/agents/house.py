@@ -10,7 +10,7 @@ from aigestion.agents.catalog import AGENTS
 from aigestion.agents.context import ContextSearch
 from aigestion.agents.definition import AgentDefinition, Limits
 from aigestion.agents.deps import AgentDeps
-from aigestion.agents.locks import Locks, MemoryLocks
+from aigestion.messaging.locks import Locks, MemoryLocks
 from aigestion.agents.runner import AgentRunner
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.commands.conversation.start_conversation import StartConversation

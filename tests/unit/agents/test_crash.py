@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aigestion.agents.locks import MemoryLocks
+from aigestion.messaging.locks import MemoryLocks
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.llm.port import ChatModel, ChatRequest, StreamEvent
 from aigestion.llm.scripted import Script, ScriptedModel, fails, says

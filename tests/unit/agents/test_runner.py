@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from aigestion.agents.definition import Limits
-from aigestion.agents.locks import MemoryLocks
+from aigestion.messaging.locks import MemoryLocks
 from aigestion.commands.conversation.post_interaction import Action, PostInteraction, Voice
 from aigestion.events.conversation import Citation
 from aigestion.kernel.errors import Unavailable, ViewBehind
