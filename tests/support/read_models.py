@@ -9,10 +9,12 @@ from aigestion.events.event import Event
 from aigestion.events.knowledge import DocumentAdded, DocumentRemoved
 from aigestion.events.recorded import Recorded
 from aigestion.messaging.cloudevents import to_message
-from aigestion.messaging.memory import MemoryBroker
+from aigestion.messaging.locks import MemoryLocks
+from aigestion.messaging.memory import MemoryBroker, MemoryLeaderships
 from aigestion.messaging.port import Broker
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.fold import Fold
+from aigestion.projections.keeping import keep_read_models
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
@@ -41,7 +43,7 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
 SHELF = Projection(
     name="shelf",
     version=1,
-    store="postgres",
+    store="lists",
     collections=("texts", "last", "documents", "pages"),
     reads=(UserChat, DocumentAdded, DocumentRemoved),
     project=project,
@@ -57,11 +59,15 @@ class Rig:
         broker: Broker | None = None,
         store: ReadStore | None = None,
         projection: Projection = SHELF,
+        beside: "Rig | None" = None,
     ) -> None:
-        self.log = log or EventLog()
+        """`beside`: another process on the same log, store and register."""
+        self.log = log or (beside.log if beside else EventLog())
         self.projection = projection
-        self.store = store or MemoryReadStore()
-        self.registry = MemoryViewRegistry()
+        self.store = store or (beside.store if beside else MemoryReadStore())
+        self.registry = beside.registry if beside else MemoryViewRegistry()
+        self.locks = beside.locks if beside else MemoryLocks()
+        self.leaderships = beside.leaderships if beside else MemoryLeaderships()
         self.progress = Progress([projection.name])
         self.broker = broker or MemoryBroker()
         self.subscription = Subscription(self.broker, self.log.reader, self.log.catalog)
@@ -72,11 +78,13 @@ class Rig:
             self.log.reader,
             self.subscription,
             self.progress,
+            self.locks,
         )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with running(self.subscription.run(), self.model.run()):
+        keeping = keep_read_models([self.model], self.leaderships, self.registry)
+        async with running(self.subscription.run(), keeping):
             yield
 
     async def record(self, *events: Event) -> None:

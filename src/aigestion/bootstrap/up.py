@@ -35,12 +35,15 @@ from aigestion.kernel.errors import Unavailable
 from aigestion.messaging.asyncapi import document
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
+from aigestion.messaging.leaderships import PostgresLeaderships
 from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
 from aigestion.observability.metrics import KnownHead, SystemCollector
-from aigestion.projections.read_model import keep_read_models
+from aigestion.projections.keeping import keep_read_models
 from aigestion.settings import Settings
 
+REBUILD_PACE = 0.5
+"""The share of the time a rebuild may use: queries share the event loop and the machine with it."""
 DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
 
@@ -67,14 +70,14 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         app = await stack.enter_async_context(_nats(engines, "app"))
         publisher = await stack.enter_async_context(_nats(engines, "relay"))
         side = await stack.enter_async_context(
-            embedded_read_side(log, JetStreamBroker(app), data_dir, catalog)
+            embedded_read_side(log, JetStreamBroker(app), data_dir, catalog, pace=REBUILD_PACE)
         )
         relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(url, "relay"))
         log.store.on_append.append(relay.wake)
         known = KnownHead(await log.store.head())
         log.store.on_append.append(known.move)
         keeping = keep_read_models(
-            tuple(side.models.values()), PostgresLeadership(url, "read models")
+            tuple(side.models.values()), PostgresLeaderships(url), side.registry
         )
         for name, work in (
             ("relay", relay.run()),

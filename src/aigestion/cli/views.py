@@ -14,9 +14,19 @@ if TYPE_CHECKING:
     from aigestion.api.projection_door import ProjectionDoor, Work
     from aigestion.cli.http import Api
     from aigestion.embedded.connect_file import Doors
+    from aigestion.projections.progress import Line
 
 Step: TypeAlias = dict[str, Any]
 """A line of progress: `position`, `head`; the last one has `done` and `result`."""
+
+
+class BuildingRow(msgspec.Struct, frozen=True):
+    """A view that is being built beside the one that serves."""
+
+    view: str | None
+    stage: str
+    position: int
+    events_per_second: float
 
 
 class ReadModelRow(msgspec.Struct, frozen=True):
@@ -30,6 +40,11 @@ class ReadModelRow(msgspec.Struct, frozen=True):
     state: str
     error: str | None = None
     error_position: int | None = None
+    building: BuildingRow | None = None
+    retired: str | None = None
+    """The view that `rollback` goes back to."""
+    newer: str | None = None
+    """What newer programs serve."""
 
 
 class Views(Protocol):
@@ -38,6 +53,8 @@ class Views(Protocol):
     async def status(self) -> list[ReadModelRow]: ...
 
     def rebuild(self, projection: str) -> AsyncIterator[Step]: ...
+
+    def roll_back(self, projection: str) -> AsyncIterator[Step]: ...
 
     def verify(self, projection: str) -> AsyncIterator[Step]: ...
 
@@ -79,6 +96,9 @@ class ViewsOverHttp:
     def rebuild(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(f"/v1/projections/{projection}/rebuild")
 
+    def roll_back(self, projection: str) -> AsyncIterator[Step]:
+        return self._steps(f"/v1/projections/{projection}/rollback")
+
     def verify(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(f"/v1/projections/{projection}/verify")
 
@@ -97,21 +117,13 @@ class ViewsAtRest:
 
     async def status(self) -> list[ReadModelRow]:
         head = await self._door.head()
-        return [
-            ReadModelRow(
-                line.projection,
-                line.view.name if line.view else None,
-                line.position,
-                max(0, head - line.position),
-                line.state,
-                line.error,
-                line.error_position,
-            )
-            for line in self._door.status()
-        ]
+        return [_row(line, head) for line in self._door.status()]
 
     def rebuild(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(self._door.rebuild, projection)
+
+    def roll_back(self, projection: str) -> AsyncIterator[Step]:
+        return self._steps(self._door.roll_back, projection)
 
     def verify(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(self._door.verify, projection)
@@ -121,3 +133,26 @@ class ViewsAtRest:
 
         async for step in steps(work, projection):
             yield msgspec.to_builtins(step)
+
+
+def _row(line: "Line", head: int) -> ReadModelRow:
+    building = line.building
+    return ReadModelRow(
+        name=line.projection,
+        view=line.view.name if line.view else None,
+        position=line.position,
+        lag=max(0, head - line.position),
+        state=line.state,
+        error=line.error,
+        error_position=line.error_position,
+        building=None
+        if building is None
+        else BuildingRow(
+            building.view.name if building.view else None,
+            building.stage,
+            building.position,
+            building.events_per_second,
+        ),
+        retired=line.retired.name if line.retired else None,
+        newer=line.newer.name if line.newer else None,
+    )

@@ -117,6 +117,15 @@ class Codec:
             erased=erased,
         )
 
+    def check_known(self, stored: SequencedEvent) -> None:
+        """Raise as `open` does, `UnknownEvent`, for an event of which nothing but the type matters."""
+        event = stored.event
+        try:
+            self._catalog.event_class(event.type, event.schema_version)
+        except UnknownEvent as error:
+            where = f"{event.type} at position {stored.position}"
+            raise UnknownEvent(f"{error.message} ({where})", position=stored.position) from error
+
     async def _opened(self, event: NewEvent) -> tuple[Event, tuple[str, ...]]:
         event_class = self._catalog.event_class(event.type, event.schema_version)
         sealed_fields = self._catalog.sealed_fields(event.type, event.schema_version)

@@ -129,7 +129,7 @@ class PostgresLeaderships:
         if not waiting:
             del self._candidates[name]
 
-    def _ended(self, connection: "asyncpg.Connection[Any]") -> None:
+    def _ended(self, connection: Any) -> None:
         if connection is self._connection:
             self._lose_all()
             self._news.set()

@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from aigestion.messaging.locks import MemoryLocks
 from aigestion.kernel.errors import Unavailable
 from aigestion.messaging.leader import lock_key
+from aigestion.messaging.locks import MemoryLocks
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 5.0

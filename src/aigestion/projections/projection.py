@@ -23,3 +23,8 @@ class Projection:
     reads: tuple[type[Event], ...] | None
     """The event types it reads; None for all. Others only move its checkpoint."""
     project: Callable[[Recorded[Any]], Sequence[Change]]
+
+    @property
+    def types(self) -> frozenset[str] | None:
+        """The stored names of the types it reads; None for all."""
+        return None if self.reads is None else frozenset(event.stored_as for event in self.reads)

@@ -1,24 +1,19 @@
 """A rebuild: a new view filled from the log beside the one that serves, compared, then switched to."""
 
 import logging
-from collections.abc import Callable
 
 import msgspec
 
 from aigestion.eventstore.reader import LogReader
-from aigestion.kernel.errors import Corrupt
-from aigestion.messaging.log_order import next_events
+from aigestion.kernel.errors import Corrupt, Refused
+from aigestion.projections.filling import fill
 from aigestion.projections.fingerprint import Fingerprint
-from aigestion.projections.fold import Fold
 from aigestion.projections.projection import Projection
-from aigestion.projections.runner import CHANGES_MAX
-from aigestion.projections.views import ViewRegistry, ViewState
-from aigestion.readstores.port import Change, ReadStore, View
-
-FILL_EVENTS_MAX = 2_000
-
-OnProgress = Callable[[int, int], None]
-"""Called with (position, head) after every batch."""
+from aigestion.projections.stages import OnProgress, nobody
+from aigestion.projections.standing import standing_of
+from aigestion.projections.verify import verify
+from aigestion.projections.views import ViewRegistry
+from aigestion.readstores.port import ReadStore, View
 
 _log = logging.getLogger(__name__)
 
@@ -32,69 +27,140 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     """Equal in view and fold when they were compared, shortly before the switch."""
 
 
+class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
+    """The view that serves again."""
+
+    view: View
+    position: int
+    left: View | None
+    """The one that served until now: a roll-back from here goes to it."""
+
+
 async def rebuild(
     projection: Projection,
     store: ReadStore,
     registry: ViewRegistry,
     reader: LogReader,
     *,
-    on_progress: OnProgress = lambda position, head: None,
+    pace: float = 1.0,
+    on_progress: OnProgress = nobody,
 ) -> Rebuilt:
     """Build the next generation from the log and let it serve; the former one is kept as retired.
 
-    Queries go on with the former view all the while. Killed at any moment, the half-built view is
-    dropped by the next rebuild. Holds the fold in memory. Raises `Corrupt`, and switches nothing,
-    if the store does not hold what was put into it; `UnknownEvent` for an event this program does
-    not know.
+    Queries go on with the former view all the while. Killed at any moment, the next rebuild goes on
+    with the half-built view. Only one process at a time may do this. Raises `Refused` if a newer
+    version serves; `Corrupt`, and switches nothing, if the store does not hold what was put into
+    it; `UnknownEvent` for an event this program does not know.
     """
-    await _drop(projection, store, registry, "building")
-    view = await registry.create(projection.name, projection.version)
-    await store.prepare(view)
-    fold = Fold(projection)
-    await _catch_up(view, store, fold, reader, on_progress)
-    fingerprint = await _compared(fold, view, store)
-    await _catch_up(view, store, fold, reader, on_progress)
-    await registry.activate(view)
-    _log.info("%s serves from now on", view.name)
-    await _drop(projection, store, registry, "retired")
-    return Rebuilt(view=view, position=fold.position, fingerprint=fingerprint)
-
-
-async def _catch_up(
-    view: View, store: ReadStore, fold: Fold, reader: LogReader, on_progress: OnProgress
-) -> None:
-    """Put what the log has into the view, and into the fold it is compared with, up to its end."""
-    full = True
-    while full:
-        events = await next_events(reader, fold.position, FILL_EVENTS_MAX)
-        full = len(events) == FILL_EVENTS_MAX
-        changes: list[Change] = []
-        for event in events:
-            changes.extend(fold.apply(event))
-            if len(changes) >= CHANGES_MAX or event is events[-1]:
-                await store.apply(view, changes, event.position)
-                changes = []
-        on_progress(fold.position, max(fold.position, await reader.head()))
-
-
-async def _compared(fold: Fold, view: View, store: ReadStore) -> Fingerprint:
-    differing, fingerprint = await fold.differences(store.rows(view))
-    for key, row in differing.items():
-        first = fold.difference(key, row)
-        raise Corrupt(
-            f"{view.name} does not hold what was put into it: {len(differing)} rows differ, one is "
-            f"{first.collection}/{first.key}; the former view goes on",
-            view=view.name,
-            position=first.position,
+    former = await registry.active(projection.name)
+    if former is not None and former.version > projection.version:
+        raise Refused(
+            f"{former.name} serves, of a newer version; this program builds version "
+            f"{projection.version}: go back with `projections rollback`"
         )
-    return fingerprint
+    view = await _half_built(projection, store, registry, await reader.head())
+    if view is None:
+        view = await registry.create(projection.name, projection.version)
+        await store.prepare(view)
+    await fill(projection, view, store, reader, pace=pace, on_progress=on_progress)
+    fingerprint = await _compared(projection, view, store, registry, reader, pace, on_progress)
+    position = await fill(
+        projection, view, store, reader, pace=pace, on_progress=on_progress, stage="catching up"
+    )
+    await registry.activate(view)
+    await store.serve(view)
+    _log.info("%s serves from now on", view.name)
+    await _drop_all_retired_but(former, projection, store, registry)
+    return Rebuilt(view=view, position=position, fingerprint=fingerprint)
 
 
-async def _drop(
-    projection: Projection, store: ReadStore, registry: ViewRegistry, state: ViewState
+async def roll_back(
+    projection: Projection,
+    store: ReadStore,
+    registry: ViewRegistry,
+    reader: LogReader,
+    *,
+    pace: float = 1.0,
+    on_progress: OnProgress = nobody,
+) -> RolledBack:
+    """Bring the newest retired view up to date, and let it serve again; the one that did is kept.
+
+    The version it leaves is not built again by itself. Only one process at a time may do this.
+    Raises `Refused` if there is nothing to go back to, or this program does not understand it.
+    """
+    standing = standing_of(projection, await registry.all())
+    view = standing.retired
+    if view is None:
+        raise Refused(f"{projection.name} has no former view to go back to")
+    if view.version != projection.version:
+        raise Refused(
+            f"{view.name} is of version {view.version} and this program keeps version "
+            f"{projection.version}: roll back with the program that keeps version {view.version}"
+        )
+    checkpoint = await store.checkpoint(view)
+    if checkpoint is None or checkpoint > await reader.head():
+        why = "its store has lost it" if checkpoint is None else "it was made from another log"
+        raise Refused(f"{view.name} cannot serve again, {why}: rebuild {projection.name}")
+    position = await fill(
+        projection, view, store, reader, pace=pace, on_progress=on_progress, stage="catching up"
+    )
+    await registry.roll_back(view)
+    await store.serve(view)
+    _log.warning("%s serves again", view.name)
+    return RolledBack(view=view, position=position, left=standing.active)
+
+
+async def _half_built(
+    projection: Projection, store: ReadStore, registry: ViewRegistry, head: int
+) -> View | None:
+    """The view a killed rebuild has left, if it can be gone on with; others are dropped.
+
+    Those of newer versions are left to the programs that understand them.
+    """
+    taken_up: View | None = None
+    for view, state in reversed(await registry.all()):
+        if view.projection != projection.name or state != "building":
+            continue
+        if view.version == projection.version and taken_up is None:
+            checkpoint = await store.checkpoint(view)
+            if checkpoint is not None and checkpoint <= head:
+                _log.info("going on with %s at position %d", view.name, checkpoint)
+                taken_up = view
+                continue
+        if view.version <= projection.version:
+            await _drop(view, store, registry)
+    return taken_up
+
+
+async def _compared(
+    projection: Projection,
+    view: View,
+    store: ReadStore,
+    registry: ViewRegistry,
+    reader: LogReader,
+    pace: float,
+    on_progress: OnProgress,
+) -> Fingerprint:
+    verdict = await verify(projection, view, store, reader, pace=pace, on_progress=on_progress)
+    if verdict.first is not None:
+        await _drop(view, store, registry)
+        raise Corrupt(
+            f"{view.name} does not hold what was put into it: {verdict.differing_rows} rows differ, "
+            f"the first is {verdict.first.collection}/{verdict.first.key}; the former view goes on",
+            view=view.name,
+            position=verdict.first.position,
+        )
+    return verdict.found
+
+
+async def _drop_all_retired_but(
+    kept: View | None, projection: Projection, store: ReadStore, registry: ViewRegistry
 ) -> None:
-    """Drop the projection's views in this state, but the newest retired one: it is for going back."""
-    views = [v for v, s in await registry.all() if v.projection == projection.name and s == state]
-    for view in views[:-1] if state == "retired" else views:
-        await store.drop(view)
-        await registry.forget(view)
+    for view, state in await registry.all():
+        if view.projection == projection.name and state == "retired" and view != kept:
+            await _drop(view, store, registry)
+
+
+async def _drop(view: View, store: ReadStore, registry: ViewRegistry) -> None:
+    await store.drop(view)
+    await registry.forget(view)

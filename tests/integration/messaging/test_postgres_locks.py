@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import pytest
 
-from aigestion.messaging.postgres_locks import PostgresLocks
 from aigestion.kernel.errors import Unavailable
+from aigestion.messaging.postgres_locks import PostgresLocks
 
 Process = Callable[[], PostgresLocks]
 

@@ -52,7 +52,9 @@ def test_the_commands_are_the_ones_the_readme_names() -> None:
         "up", "ask", "chat", "events", "replay", "doctor", "settings",
     ]  # fmt: skip
     assert ("audit", "verify") in ALL
-    assert {p[1] for p in ALL if p[0] == "projections"} == {"status", "rebuild", "verify"}
+    assert {p[1] for p in ALL if p[0] == "projections"} == {
+        "status", "rebuild", "rollback", "verify",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -29,7 +29,7 @@ def a_door(*differing: Difference, built: bool = True) -> ProjectionDoor:
     """Read models of which `runs` is compared, and has these differences."""
 
     async def verify(_name: str, on_progress: Any) -> Verdict:
-        on_progress(HEAD, HEAD)
+        on_progress(HEAD, HEAD, "comparing")
         first = min(differing, key=lambda one: one.position or 0, default=None)
         return Verdict(
             view=RUNS.name,
@@ -47,7 +47,9 @@ def a_door(*differing: Difference, built: bool = True) -> ProjectionDoor:
         raise Corrupt("an audit rebuilds nothing")
 
     lines = [Line(projection="runs", view=RUNS if built else None, position=HEAD)]
-    return ProjectionDoor(status=lambda: lines, head=head, rebuild=refuse, verify=verify)
+    return ProjectionDoor(
+        status=lambda: lines, head=head, rebuild=refuse, roll_back=refuse, verify=verify
+    )
 
 
 class Audit:

@@ -142,6 +142,9 @@ class ClickHouseReadStore:
         )
         self._seen.pop(view, None)
 
+    async def serve(self, view: View) -> None:
+        """Nothing to do: whoever asks names the view."""
+
 
 def _prepare(client: "Client", view: View, tables: Sequence[str]) -> None:
     client.command(f"CREATE DATABASE IF NOT EXISTS {view.name}")

@@ -171,6 +171,9 @@ class QdrantEdgeReadStore:
                 await self._threads.run(shard.close)
             await self._threads.run(_remove, self._path(view))
 
+    async def serve(self, view: View) -> None:
+        """Nothing to do: whoever asks names the view."""
+
     async def _shard(self, view: View) -> Shard | None:
         """The view's shard, opened at first use; None if there is none."""
         async with self._opening:
