@@ -1,6 +1,7 @@
 """A long log of conversations, written straight into its tables: sealed by the real codec, a COPY at a time."""
 
 import random
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,8 +22,14 @@ TURNS = 10
 USERS = 2_000
 CONVERSATIONS_PER_DOCUMENT = 20
 WORDS = tuple(
-    ["harbour", "ferry", "ticket", "invoice", "refund", "order", "parcel", "delivery", "customer", "question", "answer", "account", "password", "balance", "payment", "station", "library", "engine", "weather", "report", "measure", "morning", "evening", "please", "could", "would", "where", "when", "about", "because", "without", "another", "between", "something", "everything", "puerto", "billete", "factura", "pedido", "cliente", "pregunta", "respuesta", "cuenta", "pago", "estación", "biblioteca"]
-)  # fmt: skip
+    re.findall(
+        r"\w+",
+        "harbour ferry ticket invoice refund order parcel delivery customer question answer account "
+        "password balance payment station library engine weather report measure morning evening "
+        "please could would where when about because without another between something everything "
+        "puerto billete factura pedido cliente pregunta respuesta cuenta pago estación biblioteca",
+    )
+)
 BEGINNING = datetime(2026, 5, 1, tzinfo=UTC)
 COLUMNS = (
     "position", "occurred_at", "recorded_at", "id", "correlation_id", "causation_id",

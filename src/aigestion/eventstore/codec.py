@@ -129,7 +129,10 @@ class Codec:
     async def _opened(self, event: NewEvent) -> tuple[Event, tuple[str, ...]]:
         event_class = self._catalog.event_class(event.type, event.schema_version)
         sealed_fields = self._catalog.sealed_fields(event.type, event.schema_version)
+        is_present = event.schema_version == event_class.version
         try:
+            if is_present and not sealed_fields and not may_hold_blobs(event.data):
+                return _decoder(event_class).decode(event.data), ()
             fields = _fields_decoder.decode(event.data)
             erased = [one.name for one in sealed_fields if await self._unseal(event, one, fields)]
             if may_hold_blobs(event.data):
@@ -137,7 +140,7 @@ class Codec:
                     if content_hash := blob_hash_in(bytes(fields[name])):
                         fields[name] = msgspec.Raw(await self._blobs.get(content_hash))
             data = msgspec.json.encode(fields)
-            if event.schema_version < event_class.version:
+            if not is_present:
                 older = msgspec.json.decode(data)
                 present = self._catalog.upcast(event.type, event.schema_version, older)
                 data = msgspec.json.encode(present)
