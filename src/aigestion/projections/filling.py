@@ -1,11 +1,13 @@
 """Filling a view from the log, as fast as it may: read and project the next batch while one is written."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 
+from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import CheckpointMoved, ProjectionFailed
 from aigestion.projections.projection import Projection
@@ -14,9 +16,10 @@ from aigestion.projections.stages import OnProgress, Stage, nobody
 from aigestion.readstores.port import Change, ReadStore, View
 
 FILL_EVENTS_MAX = 2_000
-"""Events read at once, and at most applied at once."""
-PACED_EVENTS_MAX = 250
-"""The same beside queries: what a store makes of a batch blocks the event loop."""
+"""Events read at once; a batch is at most `PAGES_IN_BATCH_MAX` times as many."""
+PAGES_IN_BATCH_MAX = 5
+PACED_EVENTS_MAX = 50
+"""Read at once beside queries: what a store makes of a batch blocks the event loop."""
 PROJECTED_AT_ONCE_MAX = 100
 """A few milliseconds: then whoever shares the event loop has a turn."""
 
@@ -78,25 +81,33 @@ async def fill(
 async def _batches(
     projection: Projection, reader: LogReader, position: int, events_max: int
 ) -> AsyncGenerator[_Batch, None]:
+    """As many events as have changes for a batch: where few have, a batch is many pages long."""
     types = projection.types
+    changes: list[Change] = []
+    began_at = position
     full = True
     while full:
         page = await reader.page(position, events_max, types)
         full = page.is_full
-        changes: list[Change] = []
         for n, event in enumerate(page.events, 1):
-            try:
-                changes.extend(projection.project(event))
-            except Exception as error:
-                raise ProjectionFailed(
-                    f"{projection.name} failed on position {event.position}: "
-                    f"{type(error).__name__}: {error}",
-                    position=event.position,
-                ) from error
+            changes.extend(_project(projection, event))
             if len(changes) >= CHANGES_MAX:
                 yield _Batch(changes, event.position, is_last=False)
-                changes = []
+                changes, began_at = [], event.position
             if n % PROJECTED_AT_ONCE_MAX == 0:
                 await asyncio.sleep(0)
         position = page.last
-        yield _Batch(changes, position, is_last=not full)
+        if not full or position - began_at >= events_max * PAGES_IN_BATCH_MAX:
+            yield _Batch(changes, position, is_last=not full)
+            changes, began_at = [], position
+
+
+def _project(projection: Projection, event: Recorded[Any]) -> Sequence[Change]:
+    try:
+        return projection.project(event)
+    except Exception as error:
+        raise ProjectionFailed(
+            f"{projection.name} failed on position {event.position}: "
+            f"{type(error).__name__}: {error}",
+            position=event.position,
+        ) from error

@@ -70,7 +70,10 @@ async def gone(admin: "asyncpg.Connection") -> bool:
 
 async def test_a_standby_takes_over_what_is_given_up_and_no_more(database_url: str) -> None:
     one, other = Process(database_url, "one"), Process(database_url, "other")
-    async with running(*(one.lead(name) for name in NAMES[1:])) as leading, running(one.lead(NAMES[0])):
+    async with (
+        running(*(one.lead(name) for name in NAMES[1:])) as leading,
+        running(one.lead(NAMES[0])),
+    ):
         await eventually(lambda: one.led == set(NAMES))
         async with running(*(other.lead(name) for name in NAMES)):
             await asyncio.sleep(0.8)
@@ -100,7 +103,10 @@ async def test_a_lost_connection_loses_them_all_and_they_are_won_again(
     database_url: str, admin: "asyncpg.Connection"
 ) -> None:
     process = Process(database_url, "one")
-    async with process.leaderships.of("relay").held() as tenure, running(*(process.lead(name) for name in NAMES)):
+    async with (
+        process.leaderships.of("relay").held() as tenure,
+        running(*(process.lead(name) for name in NAMES)),
+    ):
         await eventually(lambda: process.led == set(NAMES))
 
         await admin.execute(
