@@ -42,8 +42,8 @@ from aigestion.observability.metrics import KnownHead, SystemCollector
 from aigestion.projections.keeping import keep_read_models
 from aigestion.settings import Settings
 
-REBUILD_PACE = 0.5
-"""The share of the time a rebuild may use: queries share the event loop and the machine with it."""
+REBUILD_PACE = 0.3
+"""The share of the time a rebuild may use: queries share the event loop and the machine with it (measured)."""
 DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
 
