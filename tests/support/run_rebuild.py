@@ -72,7 +72,7 @@ async def side(url: str, master_key: Path, *, slow: bool = False) -> AsyncIterat
 
 
 async def main(url: str, master_key: Path) -> None:
-    limits.FILL_EVENTS_MAX = EVENTS_MAX
+    limits.FILL_EVENTS_MAX, limits.PAGES_IN_BATCH_MAX = EVENTS_MAX, 1
 
     def say(position: int, _head: int, stage: Stage) -> None:
         print(f"{stage} {position}", flush=True)

@@ -3,17 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 import aigestion.projections.filling as limits
 import aigestion.projections.keeping as polls
-from aigestion.kernel.errors import Corrupt, LogEpochMismatch, Refused, Unavailable
+from aigestion.events.recorded import Recorded
+from aigestion.kernel.errors import (
+    Corrupt,
+    LogEpochMismatch,
+    ProjectionFailed,
+    Refused,
+    Unavailable,
+)
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.rebuild import rebuild
 from aigestion.readstores.port import Change, Put, Row, View
 from tests.support.event_log import EventLog
-from tests.support.history import chat, document
+from tests.support.history import chat, document, started
 from tests.support.read_models import SHELF, Rig
 from tests.support.tasks import eventually, running
 
@@ -64,6 +72,61 @@ async def test_a_view_serves_when_it_has_the_whole_log(monkeypatch: pytest.Monke
     assert built.position == await rig.store.checkpoint(built.view) == 30
     assert await rig.found(built.view) == await rig.expected()
     assert await rig.registry.active("shelf") == built.view
+
+
+async def test_a_batch_is_many_pages_long_where_few_events_have_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 4)
+    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 3)
+    monkeypatch.setattr(limits, "CHANGES_MAX", 6)
+    store = DyingStore(dies_at=-1)
+    rig = Rig(store=store)
+    await rig.log.record(*(started(f"conversation {n}") for n in range(14)))
+    await rig.log.record_chats(6)
+
+    built = await rebuild(SHELF, rig.store, rig.registry, rig.log.reader)
+
+    assert store.applied[:4] == [12, 17, 20, 20], "12 without a change; then 2 changes an event"
+    assert await rig.found(built.view) == await rig.expected()
+
+
+@pytest.mark.parametrize("pace", [1.0, 0.5])
+async def test_only_what_completes_a_view_need_be_visible(
+    monkeypatch: pytest.MonkeyPatch, pace: float
+) -> None:
+    class Watched(MemoryReadStore):
+        async def apply(
+            self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+        ) -> None:
+            seen.append((position, visible))
+            await super().apply(view, changes, position)
+
+    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 10)
+    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 1)
+    seen: list[tuple[int, bool]] = []
+    rig = Rig(store=Watched())
+    await rig.log.record_chats(25)
+
+    await rebuild(SHELF, rig.store, rig.registry, rig.log.reader, pace=pace)
+
+    assert seen == [(10, False), (20, False), (25, True), (25, True)]
+
+
+async def test_an_event_that_cannot_be_projected_stops_the_rebuild_and_is_named() -> None:
+    def fails(event: Recorded[Any]) -> Sequence[Change]:
+        if event.position == 4:
+            raise ValueError("no such thing")
+        return SHELF.project(event)
+
+    rig = Rig(projection=replace(SHELF, project=fails))
+    await rig.log.record_chats(9)
+
+    with pytest.raises(ProjectionFailed, match="no such thing") as failed:
+        await rig.model.rebuild()
+
+    assert failed.value.details["position"] == 4
+    assert await rig.registry.active("shelf") is None
 
 
 async def test_the_first_start_builds_before_it_serves() -> None:
@@ -177,6 +240,7 @@ async def test_only_the_newest_retired_view_is_kept() -> None:
 
 async def test_a_killed_rebuild_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 10)
+    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 1)
     store = DyingStore(dies_at=20)
     rig = Rig(store=store)
     await rig.log.record_chats(35)
