@@ -88,6 +88,19 @@ async def test_the_older_program_goes_on_with_its_own_view_and_builds_nothing() 
             assert older.store.served[-1] == new  # type: ignore[attr-defined]
 
 
+async def test_an_older_program_that_starts_again_does_not_put_its_view_in_front() -> None:
+    older = Rig()
+    newer = Rig(beside=older, projection=NEWER)
+    old = (await older.model.rebuild()).view
+    new = (await newer.model.rebuild()).view
+
+    async with newer.running(), older.running():
+        assert await older.caught_up() == old
+        assert await newer.caught_up() == new
+
+    assert older.store.served == [old, new, new]  # type: ignore[attr-defined]
+
+
 async def test_an_older_program_without_a_view_of_its_own_stands_by() -> None:
     newer = Rig(projection=NEWER)
     older = Rig(beside=newer)
