@@ -118,6 +118,20 @@ async def test_a_deleted_row_is_remembered_with_the_event_that_deleted_it() -> N
     assert fold.difference(("texts", "key 0"), None).position == 10
 
 
+@pytest.mark.parametrize("looked_up", ["before", "afterwards"])
+async def test_rows_on_disk_are_deleted_by_value_too(looked_up: str) -> None:
+    first: list[list[Change]] = [[DeleteWhere("texts", "color", "red")]]
+    puts: list[list[Change]] = [
+        [Put("texts", f"key {n}", {"color": "red" if n % 2 else "blue"})] for n in range(20)
+    ]
+    repainted: list[list[Change]] = [[Put("texts", "key 1", {"color": "blue"})]]
+
+    fold = fold_of([*(first if looked_up == "before" else []), *puts, *repainted, *first])
+
+    left = {row.key for row in fold.rows()}
+    assert left == {"key 1", *(f"key {n}" for n in range(0, 20, 2))}
+
+
 async def test_memory_holds_so_many_rows_and_no_more() -> None:
     fold = fold_of([[Put("texts", f"key {n}", {"n": n})] for n in range(100)])
 
