@@ -324,6 +324,16 @@ async def test_nothing_is_added_to_a_view_that_is_gone(store: ReadStore) -> None
         await store.amend(VIEW, [passage("a")], 1)
 
 
+async def test_a_view_may_be_told_to_serve_again_and_again(store: ReadStore) -> None:
+    await store.prepare(VIEW)
+    await store.prepare(OTHER)
+
+    for view in (VIEW, OTHER, OTHER, VIEW):
+        await store.serve(view)
+
+    assert [await store.checkpoint(view) for view in (VIEW, OTHER)] == [0, 0]
+
+
 async def test_rows_of_a_view_that_does_not_serve_are_there_too(store: ReadStore) -> None:
     await store.prepare(VIEW)
 

@@ -95,3 +95,69 @@ async def test_switching_at_once_leaves_one_that_serves(registry: ViewRegistry) 
 
     states = [state for _, state in await registry.all()]
     assert sorted(states) == ["active", *["retired"] * 4]
+
+
+async def test_a_version_that_was_rolled_back_is_remembered(registry: ViewRegistry) -> None:
+    first, second = await registry.create("runs", 1), await registry.create("runs", 2)
+    await registry.activate(first)
+    await registry.activate(second)
+    assert await registry.rolled_back("runs") == 0
+
+    await registry.roll_back(first)
+    await registry.roll_back(first)
+
+    assert await registry.active("runs") == first
+    assert await registry.all() == [(first, "active"), (second, "retired")]
+    assert await registry.rolled_back("runs") == 2
+    assert await registry.rolled_back("conversations") == 0
+
+
+async def test_a_rolled_back_version_stays_so_when_its_views_are_gone(
+    registry: ViewRegistry,
+) -> None:
+    first, second = await registry.create("runs", 1), await registry.create("runs", 2)
+    await registry.activate(first)
+    await registry.activate(second)
+    await registry.roll_back(first)
+
+    await registry.forget(second)
+    await registry.activate(await registry.create("runs", 1))
+
+    assert await registry.rolled_back("runs") == 2
+
+
+async def test_activating_the_version_or_a_later_one_makes_up_for_the_roll_back(
+    registry: ViewRegistry,
+) -> None:
+    first, second = await registry.create("runs", 1), await registry.create("runs", 2)
+    await registry.activate(second)
+    await registry.roll_back(first)
+
+    await registry.activate(second)
+
+    assert await registry.rolled_back("runs") == 0
+    await registry.roll_back(first)
+    await registry.activate(await registry.create("runs", 3))
+    assert await registry.rolled_back("runs") == 0
+
+
+async def test_going_back_to_an_unknown_view_changes_nothing(registry: ViewRegistry) -> None:
+    view = await registry.create("runs", 1)
+    await registry.activate(view)
+
+    with pytest.raises(NotFound):
+        await registry.roll_back(View("runs", 1, 99))
+
+    assert await registry.active("runs") == view
+    assert await registry.rolled_back("runs") == 0
+
+
+async def test_a_register_made_by_an_earlier_program_is_understood(pool: asyncpg.Pool) -> None:
+    earlier = PostgresViewRegistry(pool)
+    view = await earlier.create("runs", 1)
+    await pool.execute("ALTER TABLE views.views DROP COLUMN rolled_back")
+
+    registry = PostgresViewRegistry(pool)
+
+    assert await registry.all() == [(view, "building")]
+    assert await registry.rolled_back("runs") == 0

@@ -23,13 +23,14 @@ from aigestion.eventstore.postgres import PostgresEventStore
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
-from aigestion.kernel.errors import Corrupt, NotFound
+from aigestion.kernel.errors import Corrupt, NotFound, Refused
 from aigestion.messaging.live import Listener
 from aigestion.messaging.port import Delta, LiveItem, Wake
 from aigestion.projections.fingerprint import Fingerprint
 from aigestion.projections.progress import Progress
-from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.rebuild import Rebuilt, RolledBack
 from aigestion.projections.redrive import Redriven
+from aigestion.projections.stages import OnProgress
 from aigestion.queries.answer import Answer, Cursors, Page, checked_limit
 from aigestion.queries.conversations import ConversationSummary, Transcript
 from aigestion.queries.directory import AgentRecord, KeyRecord
@@ -233,6 +234,7 @@ class World:
                 status=self.progress.status,
                 head=self.log.head,
                 rebuild=self._rebuild,
+                roll_back=self._roll_back,
                 verify=self._verify,
                 parked=self._parked,
                 redrive=self._redrive,
@@ -271,7 +273,7 @@ class World:
         if projection != "conversations":
             raise NotFound(f"There is no projection {projection}.")
         for position in range(1, 4):
-            on_progress(position, 3)
+            on_progress(position, 3, "filling")
             await asyncio.sleep(0.25)
         return Rebuilt(view=VIEW, position=3, fingerprint=Fingerprint(rows=1, digest="00"))
 
@@ -285,9 +287,15 @@ class World:
         self, projection: str, on_progress: OnProgress, /, *, key: str | None
     ) -> Redriven:
         self.redriven.append((projection, key))
-        on_progress(0, 2)
+        on_progress(0, 2, "redriving")
         await asyncio.sleep(0.25)
         return Redriven(view=VIEW.name, position=2, parked=0, failed=[])
+
+    async def _roll_back(self, projection: str, on_progress: OnProgress) -> RolledBack:
+        if projection != "conversations":
+            raise Refused(f"{projection} has no former view to go back to")
+        on_progress(3, 3, "catching up")
+        return RolledBack(view=VIEW, position=3, left=None)
 
     async def _verify(self, projection: str, on_progress: OnProgress) -> Any:
         await asyncio.sleep(0.25)

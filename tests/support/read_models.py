@@ -9,10 +9,12 @@ from aigestion.events.event import Event
 from aigestion.events.knowledge import DocumentAdded, DocumentRemoved
 from aigestion.events.recorded import Recorded
 from aigestion.messaging.cloudevents import to_message
-from aigestion.messaging.memory import MemoryBroker
+from aigestion.messaging.locks import MemoryLocks
+from aigestion.messaging.memory import MemoryBroker, MemoryLeaderships
 from aigestion.messaging.port import Broker
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.fold import Fold
+from aigestion.projections.keeping import keep_read_models
 from aigestion.projections.keys import by_tag
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.progress import Progress
@@ -43,7 +45,7 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
 SHELF = Projection(
     name="shelf",
     version=1,
-    store="postgres",
+    store="lists",
     collections=("texts", "last", "documents", "pages"),
     reads=(UserChat, DocumentAdded, DocumentRemoved),
     key=by_tag("document"),
@@ -60,13 +62,17 @@ class Rig:
         broker: Broker | None = None,
         store: ReadStore | None = None,
         projection: Projection = SHELF,
+        beside: "Rig | None" = None,
         quarantine: Quarantine | None = None,
     ) -> None:
-        self.log = log or EventLog()
+        """`beside`: another process on the same log, store and register."""
+        self.log = log or (beside.log if beside else EventLog())
         self.projection = projection
-        self.store = store or MemoryReadStore()
-        self.registry = MemoryViewRegistry()
-        self.quarantine = quarantine or MemoryQuarantine()
+        self.store = store or (beside.store if beside else MemoryReadStore())
+        self.registry = beside.registry if beside else MemoryViewRegistry()
+        self.quarantine = quarantine or (beside.quarantine if beside else MemoryQuarantine())
+        self.locks = beside.locks if beside else MemoryLocks()
+        self.leaderships = beside.leaderships if beside else MemoryLeaderships()
         self.progress = Progress([projection.name])
         self.broker = broker or MemoryBroker()
         self.subscription = Subscription(self.broker, self.log.reader, self.log.catalog)
@@ -78,11 +84,13 @@ class Rig:
             self.subscription,
             self.progress,
             self.quarantine,
+            self.locks,
         )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with running(self.subscription.run(), self.model.run()):
+        keeping = keep_read_models([self.model], self.leaderships, self.registry)
+        async with running(self.subscription.run(), keeping):
             yield
 
     async def record(self, *events: Event) -> None:
@@ -104,7 +112,7 @@ class Rig:
         fold = Fold(self.projection)
         for event in await self.log.reader.read():
             fold.apply(event)
-        return in_order([row for key in fold._rows if (row := fold.row(key)) is not None])
+        return in_order(list(fold.rows()))
 
     async def found(self, view: View) -> list[Row]:
         return in_order([row async for row in self.store.rows(view)])

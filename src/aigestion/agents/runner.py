@@ -5,10 +5,10 @@ from typing import Any
 
 from aigestion.agents.definition import AgentDefinition
 from aigestion.agents.deps import AgentDeps
-from aigestion.agents.locks import Locks
 from aigestion.agents.reaction import Reaction
 from aigestion.events.recorded import Recorded
 from aigestion.kernel.ids import derived_id
+from aigestion.messaging.locks import Locks
 
 
 class AgentRunner:

@@ -8,7 +8,6 @@ from nats.aio.client import Client
 from aigestion.agents.catalog import AGENTS
 from aigestion.agents.context import ContextSearch
 from aigestion.agents.deps import AgentDeps
-from aigestion.agents.postgres_locks import PostgresLocks
 from aigestion.agents.reactions import Reactions
 from aigestion.agents.runner import AgentRunner
 from aigestion.agents.subscriber import AgentSubscriber
@@ -21,6 +20,7 @@ from aigestion.llm.builtin import BuiltinModel
 from aigestion.llm.openai import OpenAIModel, TimeLimits
 from aigestion.llm.port import ChatModel
 from aigestion.messaging.live import NatsLiveChannel
+from aigestion.messaging.postgres_locks import PostgresLocks
 from aigestion.settings import Settings
 from aigestion.settings_groups import OpenAI
 
@@ -35,7 +35,7 @@ async def agent_worker(
     nats_url: str,
 ) -> AsyncIterator[AgentWorker]:
     """A worker for every agent of this program; what it holds is given back at the end."""
-    locks = PostgresLocks(log.url)
+    locks = PostgresLocks(log.url, "aigestion agents")
     model = _model(settings)
     deps = AgentDeps(
         dispatcher=dispatcher,

@@ -97,7 +97,8 @@ async def open_at_rest(data_dir: Path, *, appending: bool = False) -> AsyncItera
         )
         settings = load_settings(data_dir=data_dir)
         stores = await stack.enter_async_context(opened_stores(settings, log, folder))
-        yield await _whole(log, client, stores, TENANT, at_rest=True)
+        whole = _whole(log, client, stores, TENANT, at_rest=True)
+        yield await stack.enter_async_context(whole)
 
 
 @asynccontextmanager
@@ -116,13 +117,15 @@ async def open_on_servers(settings: Settings) -> AsyncIterator[WholeSystem]:
     async with AsyncExitStack() as stack:
         log, client = await open_servers(settings, stack, "app", appending=False)
         stores = await stack.enter_async_context(opened_stores(settings, log, None))
-        yield await _whole(log, client, stores, None, at_rest=False)
+        whole = _whole(log, client, stores, None, at_rest=False)
+        yield await stack.enter_async_context(whole)
 
 
+@asynccontextmanager
 async def _whole(
     log: Log, client: Client, stores: Stores, tenant: str | None, *, at_rest: bool
-) -> WholeSystem:
+) -> AsyncIterator[WholeSystem]:
     broker = JetStreamBroker(client)
-    side = read_side(log, broker, stores, at_rest=at_rest)
-    await side.look()
-    return WholeSystem(log=log, broker=broker, tenant=tenant, projections=side.door)
+    async with read_side(log, broker, stores, at_rest=at_rest) as side:
+        await side.look()
+        yield WholeSystem(log=log, broker=broker, tenant=tenant, projections=side.door)

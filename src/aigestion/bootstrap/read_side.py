@@ -1,6 +1,7 @@
 """The read side of a process: views, what keeps them, what asks them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aigestion.api.projection_door import ProjectionDoor
@@ -8,12 +9,14 @@ from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.stores import Stores
 from aigestion.kernel.errors import NotFound
 from aigestion.messaging.port import Broker
+from aigestion.messaging.postgres_locks import PostgresLocks
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.progress import Progress
 from aigestion.projections.read_model import ReadModel
-from aigestion.projections.rebuild import OnProgress, Rebuilt
+from aigestion.projections.rebuild import Rebuilt, RolledBack
 from aigestion.projections.redrive import Redriven
+from aigestion.projections.stages import OnProgress
 from aigestion.projections.verify import Verdict
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
@@ -58,31 +61,31 @@ class ReadSide:
 
     async def look(self) -> None:
         """Know how far each serving view is, without keeping it up to date."""
-        for projection in PROJECTIONS:
-            view = await self.registry.active(projection.name)
-            if view is None:
-                continue
-            position = await self.stores.by_role[projection.store].checkpoint(view)
-            if position is not None:
-                self.progress.advance(view, position, await self.quarantine.keys(view))
+        for model in self.models.values():
+            await model.look()
+            await model.look_at_building()
 
 
-def read_side(
+@asynccontextmanager
+async def read_side(
     log: Log,
     broker: Broker,
     stores: Stores,
     cached: Cached | None = None,
     *,
+    pace: float = 1.0,
     at_rest: bool = False,
-) -> ReadSide:
+) -> AsyncIterator[ReadSide]:
     """Put it together; nothing runs yet.
 
-    `at_rest`: nobody keeps the read models up to date, so what is done to them is done at once.
+    `pace`: the share of the time that rebuilding may use. `at_rest`: nobody keeps the read models up
+    to date, so what is done to them is done at once.
     """
     registry = PostgresViewRegistry(log.pool)
     quarantine = PostgresQuarantine(log.pool)
     progress = Progress(projection.name for projection in PROJECTIONS)
     subscription = Subscription(broker, log.reader, log.catalog)
+    locks = PostgresLocks(log.url, "aigestion rebuilds")
     models = {
         projection.name: ReadModel(
             projection,
@@ -92,10 +95,12 @@ def read_side(
             subscription,
             progress,
             quarantine,
+            locks,
+            pace=pace,
         )
         for projection in PROJECTIONS
     }
-    return ReadSide(
+    side = ReadSide(
         progress=progress,
         subscription=subscription,
         models=models,
@@ -105,6 +110,10 @@ def read_side(
         quarantine=quarantine,
         stores=stores,
     )
+    try:
+        yield side
+    finally:
+        await locks.close()
 
 
 def _queries(log: Log, progress: Progress, stores: Stores, cached: Cached | None) -> Queries:
@@ -132,6 +141,9 @@ def _door(
     async def rebuild(name: str, on_progress: OnProgress) -> Rebuilt:
         return await model(name).rebuild(on_progress)
 
+    async def roll_back(name: str, on_progress: OnProgress) -> RolledBack:
+        return await model(name).roll_back(on_progress)
+
     async def verify(name: str, on_progress: OnProgress) -> Verdict:
         return await model(name).verify(on_progress)
 
@@ -147,6 +159,7 @@ def _door(
         status=progress.status,
         head=log.store.head,
         rebuild=rebuild,
+        roll_back=roll_back,
         verify=verify,
         parked=parked,
         redrive=redrive,

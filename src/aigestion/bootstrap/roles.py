@@ -22,6 +22,7 @@ from aigestion.eventstore.announce import LogAnnouncer, hear
 from aigestion.kernel.errors import NotFound
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
+from aigestion.messaging.leaderships import PostgresLeaderships
 from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
 from aigestion.observability.lag import HeadWatch, Positions, watch_head
@@ -36,7 +37,7 @@ from aigestion.observability.metrics import (
     subscription_metrics,
 )
 from aigestion.projections.catalog import PROJECTIONS
-from aigestion.projections.read_model import keep_read_models
+from aigestion.projections.keeping import follow_read_models, keep_read_models
 from aigestion.readcache.cached import Cached
 from aigestion.settings import Settings
 
@@ -83,12 +84,14 @@ class _Role:
             opened_stores(self.settings, self.log, data_dir=None)
         )
         self.health |= stores.health
-        return read_side(self.log, self.broker, stores, cached)
+        return await self.stack.enter_async_context(
+            read_side(self.log, self.broker, stores, cached)
+        )
 
     async def follows(self, side: ReadSide) -> None:
         """Know how far the read models are that other processes keep."""
-        for model in side.models.values():
-            await self.process.runs(f"following {model.projection.name}", model.follow())
+        following = follow_read_models(tuple(side.models.values()), side.registry)
+        await self.process.runs("following read models", following)
 
     async def operates(
         self, positions: Positions, *collects: Collect, vital: Iterable[str] | None = None
@@ -189,9 +192,8 @@ async def run_project(settings: Settings, names: Sequence[str], ready: Ready) ->
         side = await role.reads()
         kept = [side.models[name] for name in names or known]
         await this.runs("subscription", side.subscription.run())
-        await this.runs(
-            "read models", keep_read_models(kept, PostgresLeadership(role.log.url, "read models"))
-        )
+        keeping = keep_read_models(kept, PostgresLeaderships(role.log.url), side.registry)
+        await this.runs("read models", keeping)
         url = await role.operates(
             lambda: {name: p for name, p in _positions(side).items() if not names or name in names},
             projection_metrics(side.progress, role.watch),

@@ -33,6 +33,7 @@ from aigestion.eventstore.assertions import assert_safe
 from aigestion.kernel.errors import Misconfigured
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
+from aigestion.messaging.leaderships import PostgresLeaderships
 from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
 from aigestion.observability.lag import HeadWatch, watch_head
@@ -45,10 +46,12 @@ from aigestion.observability.metrics import (
     relay_metrics,
     subscription_metrics,
 )
-from aigestion.projections.read_model import keep_read_models
+from aigestion.projections.keeping import keep_read_models
 from aigestion.readcache.cached import Cached
 from aigestion.settings import Settings
 
+REBUILD_PACE = 0.3
+"""The share of the time a rebuild may use: queries share the event loop and the machine with it (measured)."""
 DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
 
@@ -74,7 +77,9 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
         publisher = await stack.enter_async_context(_nats(engines, "relay"))
         stores = await stack.enter_async_context(opened_stores(settings, log, data_dir))
         volatile = await stack.enter_async_context(opened_volatile(settings, log))
-        side = read_side(log, JetStreamBroker(app), stores, volatile.cached)
+        side = await stack.enter_async_context(
+            read_side(log, JetStreamBroker(app), stores, volatile.cached, pace=REBUILD_PACE)
+        )
         relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(url, "relay"))
         watch = HeadWatch(await log.store.head())
         log.store.on_append += [relay.wake, watch.move]
@@ -112,8 +117,10 @@ async def _mirrors_and_keeps(this: Process, relay: Relay, side: ReadSide, url: s
     """What the roles `relay` and `project` do elsewhere."""
     await this.runs("relay", relay.run())
     await this.runs("subscription", side.subscription.run())
-    leadership = PostgresLeadership(url, "read models")
-    await this.runs("read models", keep_read_models(tuple(side.models.values()), leadership))
+    models = tuple(side.models.values())
+    await this.runs(
+        "read models", keep_read_models(models, PostgresLeaderships(url), side.registry)
+    )
 
 
 def _metrics(

@@ -10,9 +10,11 @@ PATIENCE_SECONDS = 1.0
 
 
 class Advance(Protocol):
-    """Tell how far the work is; `total` once it is known."""
+    """Tell how far the work is; `total` once it is known, `stage` if it has several."""
 
-    def __call__(self, reached: int, total: int | None = None, /) -> None: ...
+    def __call__(
+        self, reached: int, total: int | None = None, stage: str | None = None, /
+    ) -> None: ...
 
 
 @contextmanager
@@ -34,15 +36,25 @@ def progress(title: str, total: int | None = None) -> Iterator[Advance]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task(title, total=total)
+    task = bar.add_task(title, total=total, rate="")
     begun = time.monotonic()
+    stages: dict[str | None, tuple[float, int]] = {}
 
-    def advance(reached: int, total: int | None = None, /) -> None:
-        bar.update(task, completed=reached, total=total)
+    def advance(reached: int, total: int | None = None, stage: str | None = None, /) -> None:
+        if stage not in stages:
+            stages[stage] = (time.monotonic(), reached)
+            bar.reset(
+                task, total=total, description=title if stage is None else f"{title}: {stage}"
+            )
+        since, first = stages[stage]
+        seconds = time.monotonic() - since
+        rate = f"{(reached - first) / seconds:,.0f}/s" if seconds > 0 else ""
+        bar.update(task, completed=reached, total=total, rate=rate)
         if not bar.live.is_started and time.monotonic() - begun > PATIENCE_SECONDS:
             bar.start()
 
@@ -52,5 +64,5 @@ def progress(title: str, total: int | None = None) -> Iterator[Advance]:
         bar.stop()
 
 
-def _ignore(_reached: int, _total: int | None = None, /) -> None:
+def _ignore(_reached: int, _total: int | None = None, _stage: str | None = None, /) -> None:
     """Nobody looks."""

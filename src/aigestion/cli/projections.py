@@ -1,4 +1,4 @@
-"""`aigestion projections`: how far each read model is; rebuild one; prove one; what is in quarantine."""
+"""`aigestion projections`: how far each read model is; rebuild, go back, prove, redrive."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group(epilog="Example:  aigestion projections status")
 def projections() -> None:
-    """Read models: how far each one is; rebuild or prove one; what is in quarantine."""
+    """Read models: how far each one is; rebuild one, go back, prove one; what is in quarantine."""
 
 
 @projections.command(epilog="Example:  aigestion projections status --json")
@@ -42,7 +42,7 @@ def status(data_dir: Path, as_json: bool) -> None:
                 str(row.position),
                 str(row.lag),
                 str(row.parked_events),
-                _trouble(row),
+                _remarks(row),
             )
             for row in rows
         ]
@@ -52,18 +52,46 @@ def status(data_dir: Path, as_json: bool) -> None:
 
 
 @projections.command(epilog="Example:  aigestion projections rebuild conversations")
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="Every read model, one after the other.")
 @data_dir_option
 @json_option
-def rebuild(name: str, data_dir: Path, as_json: bool) -> None:
-    """Fill a new view from the log beside the one that serves, compare it, and switch."""
+def rebuild(name: str | None, every: bool, data_dir: Path, as_json: bool) -> None:
+    """Fill a new view from the log beside the one that serves, compare it, and switch.
+
+    Nobody who asks notices. Broken off, it goes on where it was the next time.
+    """
+    if every == bool(name):
+        raise click.UsageError("Give a NAME, or --all.")
 
     async def work() -> None:
         from aigestion.cli.views import open_views
 
         async with open_views(data_dir) as views:
-            result = await finished(f"rebuilding {name}", views.rebuild(name))
-        click.echo(json_line(result) if as_json else f"{good('rebuilt')} {_said(result)}")
+            names = [row.name for row in await views.status()] if name is None else [name]
+            for one in names:
+                result = await finished(f"rebuilding {one}", views.rebuild(one))
+                click.echo(json_line(result) if as_json else f"{good('rebuilt')} {_said(result)}")
+
+    run(work())
+
+
+@projections.command(epilog="Example:  aigestion projections rollback conversations")
+@click.argument("name")
+@data_dir_option
+@json_option
+def rollback(name: str, data_dir: Path, as_json: bool) -> None:
+    """Bring the former view up to date and let it serve again; the one that did is kept.
+
+    Its version is not built again by itself, until it is raised or a rebuild is asked for.
+    """
+
+    async def work() -> None:
+        from aigestion.cli.views import open_views
+
+        async with open_views(data_dir) as views:
+            result = await finished(f"going back with {name}", views.roll_back(name))
+        click.echo(json_line(result) if as_json else f"{good('rolled back')} {_went_back(result)}")
 
     run(work())
 
@@ -73,7 +101,7 @@ def rebuild(name: str, data_dir: Path, as_json: bool) -> None:
 @data_dir_option
 @json_option
 def verify(name: str | None, data_dir: Path, as_json: bool) -> None:
-    """Fold the log in memory and compare a view's rows with it; all views without a NAME."""
+    """Fold the log and compare a view's rows with it; all views without a NAME."""
 
     async def work() -> bool:
         from aigestion.cli.views import open_views
@@ -157,7 +185,7 @@ async def finished(title: str, steps: "AsyncIterator[Step]") -> dict[str, Any]:
                 result: dict[str, Any] = step["result"]
                 return result
             reached = step["position"]
-            advance(reached, step["head"])
+            advance(reached, step["head"], step.get("stage"))
     raise Unavailable(f"{title} broke off at position {reached}.")
 
 
@@ -186,15 +214,26 @@ def _first_row(result: dict[str, Any]) -> str:
     return f"{result['differing_rows']} rows differ; first {row} ({since}) {what}"
 
 
-def _trouble(row: "ReadModelRow") -> str:
-    """What keeps the line from moving, else what is parked first."""
+def _remarks(row: "ReadModelRow") -> str:
+    remarks = []
     if row.error is not None:
-        return row.error if row.error_position is None else f"{row.error} (at {row.error_position})"
+        at = "" if row.error_position is None else f" (at {row.error_position})"
+        remarks.append(f"{row.error}{at}")
     first = row.parked_first
-    if first is None:
-        return ""
-    keys = "1 key" if row.parked_keys == 1 else f"{row.parked_keys} keys"
-    return f"{keys} parked; first {first.key} at {first.position}: {first.error}"
+    if first is not None:
+        keys = "1 key" if row.parked_keys == 1 else f"{row.parked_keys} keys"
+        remarks.append(f"{keys} parked; first {first.key} at {first.position}: {first.error}")
+    if row.building is not None:
+        building = row.building
+        remarks.append(
+            f"{building.stage} {building.view or 'a view'} at {building.position}, "
+            f"{building.events_per_second:,.0f}/s"
+        )
+    if row.newer is not None:
+        remarks.append(f"newer programs serve {row.newer}")
+    if row.retired is not None:
+        remarks.append(f"can go back to {row.retired}")
+    return "; ".join(remarks)
 
 
 def _redriven(result: dict[str, Any]) -> str:
@@ -207,6 +246,15 @@ def _redriven(result: dict[str, Any]) -> str:
 
 
 def _said(result: dict[str, Any]) -> str:
-    view = "{projection}_v{version}_g{generation}".format(**result["view"])
     rows = result["fingerprint"]["rows"]
-    return f"{one_line(view)}: serves at position {result['position']}, {rows} rows equal the fold"
+    where = f"serves at position {result['position']}"
+    return f"{_view(result['view'])}: {where}, {rows} rows equal the fold"
+
+
+def _went_back(result: dict[str, Any]) -> str:
+    left = "" if result["left"] is None else f"; {_view(result['left'])} is kept"
+    return f"{_view(result['view'])}: serves at position {result['position']}{left}"
+
+
+def _view(view: dict[str, Any]) -> str:
+    return one_line("{projection}_v{version}_g{generation}".format(**view))

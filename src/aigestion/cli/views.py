@@ -37,6 +37,15 @@ class ParkedRow(msgspec.Struct, frozen=True, kw_only=True):
     tried_at: datetime | None = None
 
 
+class BuildingRow(msgspec.Struct, frozen=True):
+    """A view that is being built beside the one that serves."""
+
+    view: str | None
+    stage: str
+    position: int
+    events_per_second: float
+
+
 class ReadModelRow(msgspec.Struct, frozen=True):
     """How one read model is doing."""
 
@@ -52,6 +61,11 @@ class ReadModelRow(msgspec.Struct, frozen=True):
     parked_keys: int = 0
     parked_first: ParkedRow | None = None
     """What was parked first, and why."""
+    building: BuildingRow | None = None
+    retired: str | None = None
+    """The view that `rollback` goes back to."""
+    newer: str | None = None
+    """What newer programs serve."""
 
 
 class Views(Protocol):
@@ -60,6 +74,8 @@ class Views(Protocol):
     async def status(self) -> list[ReadModelRow]: ...
 
     def rebuild(self, projection: str) -> AsyncIterator[Step]: ...
+
+    def roll_back(self, projection: str) -> AsyncIterator[Step]: ...
 
     def verify(self, projection: str) -> AsyncIterator[Step]: ...
 
@@ -112,6 +128,9 @@ class ViewsOverHttp:
     def rebuild(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(f"/v1/projections/{projection}/rebuild")
 
+    def roll_back(self, projection: str) -> AsyncIterator[Step]:
+        return self._steps(f"/v1/projections/{projection}/rollback")
+
     def verify(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(f"/v1/projections/{projection}/verify")
 
@@ -143,6 +162,9 @@ class ViewsAtRest:
     def rebuild(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(self._door.rebuild, projection)
 
+    def roll_back(self, projection: str) -> AsyncIterator[Step]:
+        return self._steps(self._door.roll_back, projection)
+
     def verify(self, projection: str) -> AsyncIterator[Step]:
         return self._steps(self._door.verify, projection)
 
@@ -161,17 +183,28 @@ class ViewsAtRest:
 
 def _row(line: "Line", head: int) -> ReadModelRow:
     first = next(iter(line.parked.values()), None)
+    building = line.building
     return ReadModelRow(
-        line.projection,
-        line.view.name if line.view else None,
-        line.position,
-        max(0, head - line.position),
-        line.state,
-        line.error,
-        line.error_position,
-        line.parked_events,
-        len(line.parked),
-        None if first is None else _parked(first),
+        name=line.projection,
+        view=line.view.name if line.view else None,
+        position=line.position,
+        lag=max(0, head - line.position),
+        state=line.state,
+        error=line.error,
+        error_position=line.error_position,
+        parked_events=line.parked_events,
+        parked_keys=len(line.parked),
+        parked_first=None if first is None else _parked(first),
+        building=None
+        if building is None
+        else BuildingRow(
+            building.view.name if building.view else None,
+            building.stage,
+            building.position,
+            building.events_per_second,
+        ),
+        retired=line.retired.name if line.retired else None,
+        newer=line.newer.name if line.newer else None,
     )
 
 

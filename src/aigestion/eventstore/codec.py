@@ -48,6 +48,7 @@ class Codec:
         self._catalog = catalog
         self._vault = vault
         self._blobs = blobs
+        self._shapes: dict[tuple[str, int], tuple[type[Event], tuple[SealedField, ...]]] = {}
 
     async def seal(
         self,
@@ -117,10 +118,23 @@ class Codec:
             erased=erased,
         )
 
-    async def _opened(self, event: NewEvent) -> tuple[Event, tuple[str, ...]]:
-        event_class = self._catalog.event_class(event.type, event.schema_version)
-        sealed_fields = self._catalog.sealed_fields(event.type, event.schema_version)
+    def check_known(self, stored: SequencedEvent) -> None:
+        """Raise as `open` does, `UnknownEvent`, for an event of which nothing but the type matters."""
+        event = stored.event
         try:
+            if (event.type, event.schema_version) not in self._shapes:
+                self._shape(event)
+        except UnknownEvent as error:
+            where = f"{event.type} at position {stored.position}"
+            raise UnknownEvent(f"{error.message} ({where})", position=stored.position) from error
+
+    async def _opened(self, event: NewEvent) -> tuple[Event, tuple[str, ...]]:
+        shape = self._shapes.get((event.type, event.schema_version)) or self._shape(event)
+        event_class, sealed_fields = shape
+        is_present = event.schema_version == event_class.version
+        try:
+            if is_present and not sealed_fields and not may_hold_blobs(event.data):
+                return _decoder(event_class).decode(event.data), ()
             fields = _fields_decoder.decode(event.data)
             erased = [one.name for one in sealed_fields if await self._unseal(event, one, fields)]
             if may_hold_blobs(event.data):
@@ -128,13 +142,20 @@ class Codec:
                     if content_hash := blob_hash_in(bytes(fields[name])):
                         fields[name] = msgspec.Raw(await self._blobs.get(content_hash))
             data = msgspec.json.encode(fields)
-            if event.schema_version < event_class.version:
+            if not is_present:
                 older = msgspec.json.decode(data)
                 present = self._catalog.upcast(event.type, event.schema_version, older)
                 data = msgspec.json.encode(present)
             return _decoder(event_class).decode(data), tuple(erased)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Corrupt(f"An event does not have the shape of its type: {error}") from error
+
+    def _shape(self, event: NewEvent) -> tuple[type[Event], tuple[SealedField, ...]]:
+        """What an event of this type and version is; remembered, for it is asked of every event."""
+        of = (event.type, event.schema_version)
+        shape = self._catalog.event_class(*of), self._catalog.sealed_fields(*of)
+        self._shapes[of] = shape
+        return shape
 
     async def _unseal(self, event: NewEvent, field: SealedField, fields: _Fields) -> bool:
         """Put the opened value in the place of the sealed one; says whether it is erased."""

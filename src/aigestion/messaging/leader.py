@@ -15,14 +15,14 @@ HEARTBEAT_SECONDS = 2.0
 HEARTBEAT_TIMEOUT_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 
-_KEEPALIVE = {
+KEEPALIVE = {
     # The server lets go of a leader whose machine is gone after about ten seconds, not two hours.
     "tcp_keepalives_idle": "4",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
 
-_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class PostgresLeadership:
             heartbeat.cancel()
             with suppress(asyncio.CancelledError):
                 await heartbeat
-            await _hang_up(connection)
+            await hang_up(connection)
 
     async def _elected(self) -> asyncpg.Connection:
         """A connection that holds the lock.
@@ -85,25 +85,27 @@ class PostgresLeadership:
             while True:
                 heed_cancellation()
                 try:
-                    connection = connection or await self._connect()
+                    connection = connection or await connect(self._dsn, self._name)
                     if await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
                         return connection
-                except _LOST as error:
+                except LOST as error:
                     _log.warning("standing by for %s, no database: %s", self._name, error)
-                    await _hang_up(connection)
+                    await hang_up(connection)
                     connection = None
                 await asyncio.sleep(STANDBY_POLL_SECONDS)
         except BaseException:
-            await _hang_up(connection)
+            await hang_up(connection)
             raise
 
-    async def _connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            self._dsn,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=HEARTBEAT_TIMEOUT_SECONDS,
-            server_settings={"application_name": self._name[:63], **_KEEPALIVE},
-        )
+
+async def connect(dsn: str, application_name: str) -> asyncpg.Connection:
+    """A connection to hold locks on: it is given up soon if the other side is gone."""
+    return await asyncpg.connect(
+        dsn,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=HEARTBEAT_TIMEOUT_SECONDS,
+        server_settings={"application_name": application_name[:63], **KEEPALIVE},
+    )
 
 
 def lock_key(name: str) -> int:
@@ -117,13 +119,14 @@ async def _beat(connection: asyncpg.Connection, tenure: PostgresTenure) -> None:
         while not tenure.lost:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             await connection.execute("SELECT 1", timeout=HEARTBEAT_TIMEOUT_SECONDS)
-    except _LOST as error:
+    except LOST as error:
         _log.warning("leadership lost, its connection does not answer: %s", error)
     finally:
         tenure.lose()
 
 
-async def _hang_up(connection: asyncpg.Connection | None) -> None:
+async def hang_up(connection: asyncpg.Connection | None) -> None:
+    """Close a connection, dead or alive."""
     if connection is not None:
         with suppress(Exception):
             await connection.close(timeout=1)

@@ -95,3 +95,13 @@ class MemoryLeadership:
     async def held(self) -> AsyncIterator[MemoryTenure]:
         async with self._seat:
             yield MemoryTenure()
+
+
+class MemoryLeaderships:
+    """Leaderships among the holders of one object."""
+
+    def __init__(self) -> None:
+        self._seats: dict[str, MemoryLeadership] = {}
+
+    def of(self, name: str) -> MemoryLeadership:
+        return self._seats.setdefault(name, MemoryLeadership())

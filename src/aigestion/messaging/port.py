@@ -77,6 +77,12 @@ class Leadership(Protocol):
         ...
 
 
+class Leaderships(Protocol):
+    """One leadership a name; what leads under one name knows nothing of the others."""
+
+    def of(self, name: str) -> Leadership: ...
+
+
 class Delta(msgspec.Struct, frozen=True):
     """A piece of a reply that is being written."""
 

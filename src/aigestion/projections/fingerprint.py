@@ -8,7 +8,7 @@ import msgspec
 from aigestion.readstores.port import Row
 
 _BITS = 128
-_canonical = msgspec.json.Encoder(order="deterministic")
+encoded = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -26,8 +26,9 @@ class Tally:
         self._rows = 0
         self._sum = 0
 
-    def add(self, row: Row) -> None:
-        digest = hashlib.blake2b(canonical(row), digest_size=_BITS // 8).digest()
+    def add(self, row: bytes) -> None:
+        """Add a row in its canonical form."""
+        digest = hashlib.blake2b(row, digest_size=_BITS // 8).digest()
         self._rows += 1
         self._sum = (self._sum + int.from_bytes(digest, "big")) % (1 << _BITS)
 
@@ -43,12 +44,17 @@ def canonical(row: Row) -> bytes:
     ISO 8601 text, as JSON has it.
     """
     fields = {name: value for name, value in row.fields.items() if value is not None}
-    return _canonical.encode([row.collection, row.key, fields])
+    return encoded([row.collection, row.key, fields])
+
+
+def canonical_of(key: tuple[str, str], fields: bytes) -> bytes:
+    """The same of (collection, key) and the JSON of the fields that are not None."""
+    return encoded([*key, msgspec.Raw(fields)])
 
 
 async def fingerprint(rows: AsyncIterator[Row]) -> Fingerprint:
     """The fingerprint of a view's rows, in constant memory."""
     tally = Tally()
     async for row in rows:
-        tally.add(row)
+        tally.add(canonical(row))
     return tally.total

@@ -1,17 +1,20 @@
-"""A projection folded in memory: what its view must hold, and which event put it there."""
+"""A projection folded from the log: what its view must hold, and which event put it there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from aigestion.events.recorded import Recorded
 from aigestion.projections.fingerprint import Fingerprint, Tally, canonical
+from aigestion.projections.folded_rows import FoldedRows, Sighting
 from aigestion.projections.projection import Projection
+from aigestion.projections.rows_on_disk import Key
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, Row
 
-Key: TypeAlias = tuple[str, str]
-"""(collection, key) of a row."""
+ROWS_AT_ONCE_MAX = 500
+"""Between so many rows others on the event loop have their turn."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,13 +31,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fold:
-    """The rows of a projection after some events."""
+    """The rows of a projection after some events, in bounded memory."""
 
     def __init__(self, projection: Projection) -> None:
         self.position = 0
         self._projection = projection
-        self._rows: dict[Key, dict[str, Any]] = {}
-        self._touched: dict[Key, int] = {}
+        self._rows = FoldedRows()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -42,26 +44,33 @@ class Fold:
     def apply(self, event: Recorded[Any]) -> list[Change]:
         """Fold one more event in; returns its changes, for whoever writes them elsewhere too."""
         reads = self._projection.reads
+        changes: list[Change] = []
         if reads is None or type(event.data) in reads:
             changes = list(self._projection.project(event))
             for change in changes:
-                for key in self._change(change):
-                    self._touched[key] = event.position
-        else:
-            changes = []
+                self._change(change, event.position)
         self.position = event.position
         return changes
+
+    def passes(self, position: int) -> None:
+        """The events up to this position change nothing: the projection does not read their types."""
+        self.position = position
 
     def row(self, key: Key) -> Row | None:
         """The row with this key, if there is one."""
         fields = self._rows.get(key)
         return None if fields is None else Row(*key, fields)
 
+    def rows(self) -> Iterator[Row]:
+        """Every row, in no order."""
+        for key in self._rows.keys():  # noqa: SIM118
+            yield Row(*key, self._rows.get(key) or {})
+
     @property
     def fingerprint(self) -> Fingerprint:
         tally = Tally()
-        for key, fields in self._rows.items():
-            tally.add(Row(*key, fields))
+        for row in self._rows.canonicals():
+            tally.add(row)
         return tally.total
 
     async def differences(
@@ -69,15 +78,18 @@ class Fold:
     ) -> tuple[dict[Key, Row | None], Fingerprint]:
         """What a view has instead, row by row (None: nothing), and its fingerprint."""
         tally = Tally()
-        missing = set(self._rows)
+        sighting = Sighting(self._rows)
         wrong: dict[Key, Row | None] = {}
+        seen = 0
         async for row in rows:
-            tally.add(row)
-            key = (row.collection, row.key)
-            missing.discard(key)
-            if not same(self.row(key), row):
-                wrong[key] = row
-        return {**wrong, **dict.fromkeys(missing)}, tally.total
+            found = canonical(row)
+            tally.add(found)
+            if not sighting.equals((row.collection, row.key), found):
+                wrong[row.collection, row.key] = row
+            seen += 1
+            if seen % ROWS_AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
+        return {**wrong, **dict.fromkeys(sighting.missing())}, tally.total
 
     def difference(self, key: Key, found: Row | None) -> Difference:
         """Describe a row that differs."""
@@ -85,29 +97,19 @@ class Fold:
         return Difference(
             collection=key[0],
             key=key[1],
-            position=self._touched.get(key),
+            position=self._rows.touched(key),
             expected=None if expected is None else dict(expected),
             found=None if found is None else dict(found.fields),
         )
 
-    def _change(self, change: Change) -> Iterator[Key]:
-        """Carry out a change; names the rows it touches."""
+    def _change(self, change: Change, position: int) -> None:
         match change:
             case Put(collection, key, fields):
-                self._rows.setdefault((collection, key), {}).update(fields)
-                yield collection, key
+                self._rows.put((collection, key), fields, position)
             case Delete(collection, key):
-                self._rows.pop((collection, key), None)
-                yield collection, key
+                self._rows.delete((collection, key), position)
             case DeleteWhere(collection, field, value):
-                doomed = [
-                    at
-                    for at, row in self._rows.items()
-                    if at[0] == collection and row.get(field) == value
-                ]
-                for at in doomed:
-                    del self._rows[at]
-                yield from doomed
+                self._rows.delete_where(collection, field, value, position)
 
 
 def same(one: Row | None, other: Row | None) -> bool:

@@ -15,6 +15,8 @@ class MemoryReadStore:
     def __init__(self) -> None:
         self._views: dict[View, dict[tuple[str, str], dict[str, Any]]] = {}
         self._checkpoints: dict[View, int] = {}
+        self.served: list[View] = []
+        """The views that were told to serve, in order."""
 
     async def prepare(self, view: View) -> None:
         """As the port says."""
@@ -50,6 +52,10 @@ class MemoryReadStore:
         """As the port says."""
         self._views.pop(view, None)
         self._checkpoints.pop(view, None)
+
+    async def serve(self, view: View) -> None:
+        """As the port says."""
+        self.served.append(view)
 
     @staticmethod
     def _change(rows: dict[tuple[str, str], dict[str, Any]], change: Change) -> None:

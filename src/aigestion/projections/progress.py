@@ -1,7 +1,9 @@
 """How far each read model is, as this process knows it; queries wait here for what they must see."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Literal
 
@@ -15,6 +17,8 @@ from aigestion.kernel.errors import (
     UnknownEvent,
     ViewBehind,
 )
+from aigestion.projections.stages import Stage
+from aigestion.projections.standing import Standing
 from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import View
 
@@ -22,14 +26,26 @@ WAIT_SECONDS_MAX = 2.0
 """How long a query may wait for `min_position` unless it says otherwise."""
 RETRY_AFTER_SECONDS = 1
 
-LineState = Literal["waiting", "building", "running", "retrying", "stopped"]
-"""`waiting`: nothing is known yet. `retrying`: an error, tried again and again. `stopped`: an event
-this program does not know, a view that is ahead of the log, or too much in quarantine; it takes a
-person to change that."""
+LineState = Literal["waiting", "building", "running", "standing-by", "retrying", "stopped"]
+"""`waiting`: nothing is known yet. `standing-by`: a view of another version serves, and this program
+shall build none. `retrying`: an error, tried again and again. `stopped`: an event this program does
+not know, a view that is ahead of the log, or too much in quarantine; it takes a person to change
+that."""
 
 NOTHING: Mapping[str, ParkedKey] = MappingProxyType({})
 
 _FOR_A_PERSON = (UnknownEvent, LogEpochMismatch, QuarantineFull)
+
+
+class Building(msgspec.Struct, frozen=True, kw_only=True):
+    """A view that is being built beside the one that serves, if any does."""
+
+    view: View | None
+    """None before this process has read its name."""
+    stage: Stage
+    position: int
+    events_per_second: float
+    """In this stage, since this process looked at it first."""
 
 
 class Line(msgspec.Struct, kw_only=True):
@@ -46,6 +62,12 @@ class Line(msgspec.Struct, kw_only=True):
     parked: Mapping[str, ParkedKey] = NOTHING
     """What the serving view lacks, by key, though `position` has passed it."""
 
+    building: Building | None = None
+    retired: View | None = None
+    """The view that `rollback` goes back to."""
+    newer: View | None = None
+    """What newer programs serve, while this one goes on with a view of its own version, or none."""
+
     @property
     def parked_events(self) -> int:
         """How many events that are."""
@@ -58,6 +80,9 @@ class Progress:
     def __init__(self, projections: Iterable[str] = ()) -> None:
         self._lines = {name: Line(projection=name) for name in projections}
         self._waiting: dict[str, dict[asyncio.Future[None], int]] = {}
+        self._awaited: dict[str, asyncio.Event] = {}
+        self._stages: dict[str, tuple[Stage, int, float]] = {}
+        """Where and when this process began to look at a stage of a rebuild."""
 
     def advance(self, view: View, position: int, parked: Mapping[str, ParkedKey] = NOTHING) -> None:
         """This view serves, and reflects everything up to `position`; less, if its engine forgot.
@@ -70,11 +95,42 @@ class Progress:
         line.state, line.error, line.error_position = "running", None, None
         self._wake(line)
 
-    def building(self, projection: str, position: int) -> None:
-        """A view is being built; if none serves yet, this is all there is to tell."""
+    def building(self, projection: str, position: int, stage: Stage = "filling") -> None:
+        """A view is being built, by this process or another one; if none serves yet, this is all there is."""
         line = self._line(projection)
+        now = time.monotonic()
+        begun = self._stages.get(projection)
+        if begun is None or begun[0] != stage or position < begun[1]:
+            begun = self._stages[projection] = (stage, position, now)
+        seconds = now - begun[2]
+        line.building = Building(
+            view=None if line.building is None else line.building.view,
+            stage=stage,
+            position=position,
+            events_per_second=(position - begun[1]) / seconds if seconds > 0 else 0.0,
+        )
         if line.view is None:
             line.state, line.position = "building", position
+
+    def registered(self, projection: str, standing: Standing) -> None:
+        """What else the register says: the view that is being built, the one to go back to, a newer one."""
+        line = self._line(projection)
+        line.retired, line.newer = standing.retired, standing.newer
+        if standing.building is None:
+            line.building = None
+            self._stages.pop(projection, None)
+        elif line.building is None:
+            line.building = Building(
+                view=standing.building, stage="filling", position=0, events_per_second=0.0
+            )
+        elif line.building.view != standing.building:
+            line.building = msgspec.structs.replace(line.building, view=standing.building)
+
+    def stand_by(self, projection: str) -> None:
+        """A view of another version serves, and this program keeps none."""
+        line = self._line(projection)
+        line.view, line.position, line.parked = None, 0, NOTHING
+        line.state, line.error, line.error_position = "standing-by", None, None
 
     def trouble(self, projection: str, error: Exception) -> None:
         """The line does not move, and why; `details["position"]` says which event it is about."""
@@ -113,6 +169,7 @@ class Progress:
         news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(projection, {})
         waiting[news] = min_position
+        self._awaited.setdefault(projection, asyncio.Event()).set()
         try:
             async with asyncio.timeout(timeout_seconds):
                 await news
@@ -122,6 +179,19 @@ class Progress:
             del waiting[news]
         assert line.view is not None
         return line.view, line.position
+
+    def is_awaited(self, projection: str) -> bool:
+        """Whether a query waits for this read model."""
+        return bool(self._waiting.get(projection))
+
+    async def until_awaited(self, projection: str, timeout_seconds: float) -> None:
+        """Return as soon as a query waits for this read model, or after this time."""
+        awaited = self._awaited.setdefault(projection, asyncio.Event())
+        awaited.clear()
+        if not self.is_awaited(projection):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    await awaited.wait()
 
     def status(self) -> list[Line]:
         """A copy of what is known of each projection, by name."""

@@ -26,3 +26,8 @@ class Projection:
     key: Key
     """Whose order matters: an event that cannot be applied is set aside with all that follow of its key."""
     project: Callable[[Recorded[Any]], Sequence[Change]]
+
+    @property
+    def types(self) -> frozenset[str] | None:
+        """The stored names of the types it reads; None for all."""
+        return None if self.reads is None else frozenset(event.stored_as for event in self.reads)

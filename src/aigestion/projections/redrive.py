@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -10,6 +10,7 @@ from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import CheckpointMoved, Misconfigured, NotFound, Unavailable
 from aigestion.messaging.log_order import event_at
 from aigestion.projections.quarantine import Quarantine, described
+from aigestion.projections.stages import OnProgress, nobody
 from aigestion.projections.writer import ViewWriter
 from aigestion.readstores.parked import ParkedEvent, ParkedKey
 from aigestion.readstores.port import View
@@ -19,9 +20,6 @@ REDRIVE_EVENTS_MAX = 500
 WAIT_POLL_SECONDS = 0.1
 STALLED_SECONDS_MAX = 30.0
 """Who waits for a redrive that does not move for so long is told so; the request stands."""
-
-OnProgress = Callable[[int, int], None]
-"""Called with (events applied, events asked for)."""
 
 _NOT_THE_EVENTS_FAULT = (Unavailable, CheckpointMoved, Misconfigured)
 _log = logging.getLogger(__name__)
@@ -84,21 +82,21 @@ async def ask_and_wait(
     view: View,
     key: str | None,
     *,
-    on_progress: OnProgress = lambda applied, asked: None,
+    on_progress: OnProgress = nobody,
 ) -> Redriven:
     """Ask the view's runner, in whatever process, for a redrive of a key or of all, and wait for the outcome.
 
     Raises `NotFound` if this key is not parked, `Unavailable` if nothing moves for a while.
     """
-    before = await asked_for(quarantine, view, key)
+    before = await _asked_for(quarantine, view, key)
     loop = asyncio.get_running_loop()
     seen, moved_at = -1, loop.time()
     while True:
         now = await quarantine.keys(view)
         left = sum(now[one].events for one in before if one in now)
-        on_progress(_total(before) - left, _total(before))
+        on_progress(_total(before) - left, _total(before), "redriving")
         if not any(now[one].redrive for one in before if one in now):
-            return outcome(view, before, now)
+            return _outcome(view, before, now)
         if left != seen:
             seen, moved_at = left, loop.time()
         elif loop.time() - moved_at > STALLED_SECONDS_MAX:
@@ -109,14 +107,34 @@ async def ask_and_wait(
         await asyncio.sleep(WAIT_POLL_SECONDS)
 
 
-async def asked_for(quarantine: Quarantine, view: View, key: str | None) -> Mapping[str, ParkedKey]:
+async def redrive_here(
+    writer: ViewWriter,
+    reader: LogReader,
+    key: str | None,
+    *,
+    on_progress: OnProgress = nobody,
+) -> Redriven:
+    """Redrive a key, or all, with a writer that is the only one. `NotFound` if this key is not parked."""
+    view = writer.view
+    before = await _asked_for(writer.quarantine, view, key)
+    more = await writer.open()
+    while more:
+        more = await redrive_some(writer, reader)
+        done = _outcome(view, before, writer.parked)
+        on_progress(done.position, done.position + done.parked, "redriving")
+    return _outcome(view, before, writer.parked)
+
+
+async def _asked_for(
+    quarantine: Quarantine, view: View, key: str | None
+) -> Mapping[str, ParkedKey]:
     """Ask for a redrive; the keys that it is about. `NotFound` if this key is not parked."""
     if await quarantine.ask(view, key) == 0 and key is not None:
         raise NotFound(f"Nothing of {key} is parked in {view.name}.")
     return {name: one for name, one in (await quarantine.keys(view)).items() if key in (None, name)}
 
 
-def outcome(
+def _outcome(
     view: View, before: Mapping[str, ParkedKey], after: Mapping[str, ParkedKey]
 ) -> Redriven:
     """What became of the keys that were asked for."""

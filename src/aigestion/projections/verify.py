@@ -1,6 +1,7 @@
 """Proof that a view equals the fold of the log; or the first row that does not."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,21 +9,20 @@ import msgspec
 
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
-from aigestion.kernel.errors import LogEpochMismatch, NotFound
-from aigestion.messaging.log_order import next_events
+from aigestion.kernel.errors import Corrupt, LogEpochMismatch, NotFound
 from aigestion.messaging.subscription import READ_EVENTS_MAX
+from aigestion.projections.filling import FILL_EVENTS_MAX, PROJECTED_AT_ONCE_MAX
 from aigestion.projections.fingerprint import Fingerprint
-from aigestion.projections.fold import Difference, Fold, Key, same
+from aigestion.projections.fold import Difference, Fold, same
 from aigestion.projections.projection import Projection
 from aigestion.projections.quarantine import Quarantine
+from aigestion.projections.rows_on_disk import Key
+from aigestion.projections.stages import OnProgress, nobody
 from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import Change, ReadStore, Row, View
 
 COMPARISONS_MAX = 3
 """Parked events may be redriven while a view is compared; it is compared again then."""
-
-OnProgress = Callable[[int, int], None]
-"""Called with (position, head) as the log is read."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,20 +55,22 @@ async def verify(
     reader: LogReader,
     quarantine: Quarantine,
     *,
-    on_progress: OnProgress = lambda position, head: None,
+    pace: float = 1.0,
+    on_progress: OnProgress = nobody,
 ) -> Verdict:
     """Fold the log, but for what is parked, up to the view's checkpoint and compare every row.
 
     The view may move meanwhile, and need not be paused: a row that differs is right after all if
     it is what the log makes it at a position the view has passed since, or may be writing now.
-    Holds the fold in memory. Raises `NotFound` if there is no such view, `LogEpochMismatch` if
+    Memory does not grow with the log, only with what differs; `pace` is the share of the time it may
+    use. Raises `NotFound` if there is no such view, `LogEpochMismatch` if
     it knows more than the log.
     """
     for _ in range(COMPARISONS_MAX):
         checkpoint = await _checkpoint(view, store, reader)
         parked = await quarantine.keys(view)  # afterwards: so it has all that is lacking
         expected = _leaving_out(parked, checkpoint, projection)
-        verdict = await _compared(expected, view, store, reader, checkpoint, on_progress)
+        verdict = await _compared(expected, view, store, reader, checkpoint, pace, on_progress)
         after = await quarantine.keys(view) if verdict.differing_rows else parked
         if all(key in after and after[key].position == one.position for key, one in parked.items()):
             break
@@ -115,17 +117,19 @@ async def _compared(
     store: ReadStore,
     reader: LogReader,
     checkpoint: int,
+    pace: float,
     on_progress: OnProgress,
 ) -> Verdict:
     fold = Fold(projection)
-    await _fold_up_to(fold, checkpoint, reader, on_progress)
+    await _fold_up_to(fold, projection, checkpoint, reader, pace, on_progress)
     suspects, found = await fold.differences(store.rows(view))
-    expected = fold.fingerprint
+    # Rows that are equal have equal fingerprints: no need to add up a million of them twice.
+    expected = fold.fingerprint if suspects else found
     described = {key: fold.difference(key, row) for key, row in suspects.items()}
     if suspects:
         # Effects come before the checkpoint: one batch may be written and not yet accounted for.
         seen = (await store.checkpoint(view) or checkpoint) + READ_EVENTS_MAX
-        await _clear(suspects, fold, min(seen, await reader.head()), reader)
+        await _clear(suspects, fold, projection, min(seen, await reader.head()), reader)
     differing = [described[key] for key in suspects]
     return Verdict(
         view=view.name,
@@ -137,22 +141,49 @@ async def _compared(
     )
 
 
-async def _fold_up_to(fold: Fold, end: int, reader: LogReader, on_progress: OnProgress) -> None:
+async def _fold_up_to(
+    fold: Fold,
+    projection: Projection,
+    end: int,
+    reader: LogReader,
+    pace: float,
+    on_progress: OnProgress,
+) -> None:
+    now = asyncio.get_running_loop().time
+    begun = now()
     while fold.position < end:
-        limit = min(READ_EVENTS_MAX, end - fold.position)
-        for event in await next_events(reader, fold.position, limit):
+        limit = min(FILL_EVENTS_MAX, end - fold.position)
+        page = await reader.page(fold.position, limit, projection.types)
+        for n, event in enumerate(page.events, 1):
             fold.apply(event)
-        on_progress(fold.position, end)
+            if n % PROJECTED_AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
+        if not page.is_full:
+            raise Corrupt(f"the log has no position {page.last + 1}", position=page.last + 1)
+        fold.passes(page.last)
+        on_progress(fold.position, end, "comparing")
+        await asyncio.sleep((now() - begun) * (1 / pace - 1))
+        begun = now()
 
 
-async def _clear(suspects: dict[Key, Row | None], fold: Fold, end: int, reader: LogReader) -> None:
+async def _clear(
+    suspects: dict[Key, Row | None],
+    fold: Fold,
+    projection: Projection,
+    end: int,
+    reader: LogReader,
+) -> None:
     """Acquit the rows that a later event explains."""
     while suspects and fold.position < end:
         limit = min(READ_EVENTS_MAX, end - fold.position)
-        for event in await next_events(reader, fold.position, limit):
+        page = await reader.page(fold.position, limit, projection.types)
+        for event in page.events:
             if fold.apply(event):
                 for key in [k for k, row in suspects.items() if same(fold.row(k), row)]:
                     del suspects[key]
+        if page.last == fold.position and not page.events:
+            return
+        fold.passes(page.last)
 
 
 def _order(difference: Difference) -> tuple[bool, int, str, str]:

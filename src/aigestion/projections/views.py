@@ -26,6 +26,14 @@ class ViewRegistry(Protocol):
         """
         ...
 
+    async def roll_back(self, view: View) -> None:
+        """As `activate`, and remember that the one that served was not wanted."""
+        ...
+
+    async def rolled_back(self, projection: str) -> int:
+        """The highest version that was rolled back from, since a view of it was activated; else 0."""
+        ...
+
     async def all(self) -> list[tuple[View, ViewState]]:
         """Every registered view, in order of projection and generation."""
         ...
@@ -41,6 +49,7 @@ class MemoryViewRegistry:
     def __init__(self) -> None:
         self._states: dict[View, ViewState] = {}
         self._generations: dict[str, int] = {}
+        self._rolled_back: dict[str, int] = {}
 
     async def active(self, projection: str) -> View | None:
         serving = (v for v, s in self._states.items() if s == "active")
@@ -59,6 +68,18 @@ class MemoryViewRegistry:
         if former is not None:
             self._states[former] = "retired"
         self._states[view] = "active"
+        if view.version >= self._rolled_back.get(view.projection, 0):
+            self._rolled_back.pop(view.projection, None)
+
+    async def roll_back(self, view: View) -> None:
+        unwanted = await self.active(view.projection)
+        await self.activate(view)
+        if unwanted is not None and unwanted != view:
+            highest = max(await self.rolled_back(view.projection), unwanted.version)
+            self._rolled_back[view.projection] = highest
+
+    async def rolled_back(self, projection: str) -> int:
+        return self._rolled_back.get(projection, 0)
 
     async def all(self) -> list[tuple[View, ViewState]]:
         return sorted(self._states.items(), key=lambda row: (row[0].projection, row[0].generation))

@@ -103,3 +103,7 @@ class ReadStore(Protocol):
     async def drop(self, view: View) -> None:
         """Remove the view and its checkpoint. Idempotent."""
         ...
+
+    async def serve(self, view: View) -> None:
+        """The view serves from now on: what people find by the read model's name is this one. Idempotent."""
+        ...

@@ -104,7 +104,8 @@ async def test_what_the_broker_forgets_is_sent_again(
         await eventually(lambda: copied(log, broker))
         forget = process.remember()
         await log.record_chats(70)
-        await eventually(lambda: copied(log, broker))
+        # Not only stored, but known to be: what was never acknowledged cannot be found missing.
+        await eventually(lambda: relay.last_position == 120)
         process.kill()
         forget()
         process.start()

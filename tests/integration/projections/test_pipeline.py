@@ -9,11 +9,14 @@ import pytest
 
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
+from aigestion.messaging.leaderships import PostgresLeaderships
+from aigestion.messaging.postgres_locks import PostgresLocks
 from aigestion.messaging.relay import Relay
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.conversations import conversations
+from aigestion.projections.keeping import keep_read_models
 from aigestion.projections.progress import Progress
-from aigestion.projections.read_model import ReadModel, keep_read_models
+from aigestion.projections.read_model import ReadModel
 from aigestion.projections.runs import runs
 from aigestion.readstores.postgres.quarantine import PostgresQuarantine
 from aigestion.readstores.postgres.store import PostgresReadStore
@@ -45,6 +48,7 @@ class System:
             self.log.store.on_append[:] = [self.relay.wake]  # type: ignore[attr-defined]
             subscription = Subscription(broker, self.log.reader, self.log.catalog)
             store, registry = PostgresReadStore(pool), PostgresViewRegistry(pool)
+            locks = PostgresLocks(self._url)
             self.models = [
                 ReadModel(
                     p,
@@ -54,14 +58,14 @@ class System:
                     subscription,
                     self.progress,
                     PostgresQuarantine(pool),
+                    locks,
                 )
                 for p in (conversations, runs)
             ]
-            leadership = PostgresLeadership(self._url, "read models")
-            async with running(
-                self.relay.run(), subscription.run(), keep_read_models(self.models, leadership)
-            ):
+            keeping = keep_read_models(self.models, PostgresLeaderships(self._url), registry)
+            async with running(self.relay.run(), subscription.run(), keeping):
                 yield
+            await locks.close()
 
     async def right(self) -> None:
         """Wait until everything has arrived; every view must equal the log."""

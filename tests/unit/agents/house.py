@@ -10,7 +10,6 @@ from aigestion.agents.catalog import AGENTS
 from aigestion.agents.context import ContextSearch
 from aigestion.agents.definition import AgentDefinition, Limits
 from aigestion.agents.deps import AgentDeps
-from aigestion.agents.locks import Locks, MemoryLocks
 from aigestion.agents.runner import AgentRunner
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.commands.conversation.start_conversation import StartConversation
@@ -28,6 +27,7 @@ from aigestion.kernel.context import Context
 from aigestion.kernel.errors import AIGestionError
 from aigestion.kernel.query import matching
 from aigestion.llm.port import ChatModel
+from aigestion.messaging.locks import Locks, MemoryLocks
 from aigestion.messaging.port import Delta
 from aigestion.projections.chunking import passages_of
 from aigestion.queries.answer import Answer

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from aigestion.agents.locks import MemoryLocks
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.llm.port import ChatModel, ChatRequest, StreamEvent
 from aigestion.llm.scripted import Script, ScriptedModel, fails, says
+from aigestion.messaging.locks import MemoryLocks
 from tests.unit.agents.conftest import Build
 from tests.unit.agents.house import LIMITS, House
 

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from aigestion.agents.definition import Limits
-from aigestion.agents.locks import MemoryLocks
 from aigestion.commands.conversation.post_interaction import Action, PostInteraction, Voice
 from aigestion.events.conversation import Citation
 from aigestion.kernel.errors import Unavailable, ViewBehind
 from aigestion.llm.builtin import BuiltinModel
 from aigestion.llm.port import Done, Failed, TextDelta, Turn
 from aigestion.llm.scripted import Pause, ScriptedModel, fails, hangs, says
+from aigestion.messaging.locks import MemoryLocks
 from tests.unit.agents.conftest import Build
 from tests.unit.agents.house import ANA, CONVERSATION, DOCUMENT, LIMITS
 

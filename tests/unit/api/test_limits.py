@@ -385,6 +385,7 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "GET /v1/projections/{name}/parked": "read 1",
         "POST /v1/projections/{name}/rebuild": "expensive 10",
         "POST /v1/projections/{name}/redrive": "expensive 10",
+        "POST /v1/projections/{name}/rollback": "expensive 10",
         "POST /v1/projections/{name}/verify": "expensive 10",
         "GET /v1/search": "read 5",
     }

@@ -55,7 +55,7 @@ def test_the_commands_are_the_ones_the_readme_names() -> None:
     ]  # fmt: skip
     assert ("audit", "verify") in ALL
     assert {p[1] for p in ALL if p[0] == "projections"} == {
-        "status", "rebuild", "verify", "parked", "redrive",
+        "status", "rebuild", "rollback", "verify", "parked", "redrive",
     }  # fmt: skip
 
 

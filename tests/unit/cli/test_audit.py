@@ -29,7 +29,7 @@ def a_door(*differing: Difference, built: bool = True, parked: int = 0) -> Proje
     """Read models of which `runs` is compared, and has these differences."""
 
     async def verify(_name: str, on_progress: Any) -> Verdict:
-        on_progress(HEAD, HEAD)
+        on_progress(HEAD, HEAD, "comparing")
         first = min(differing, key=lambda one: one.position or 0, default=None)
         return Verdict(
             view=RUNS.name,
@@ -53,6 +53,7 @@ def a_door(*differing: Difference, built: bool = True, parked: int = 0) -> Proje
         status=lambda: lines,
         head=head,
         rebuild=refuse,
+        roll_back=refuse,
         verify=verify,
         parked=refuse,
         redrive=refuse,

@@ -163,6 +163,55 @@ def test_a_view_with_parked_events_is_not_proved(tmp_path: Path) -> None:
     )
 
 
+def test_status_tells_of_the_view_being_built_and_of_the_way_back(tmp_path: Path) -> None:
+    building = {"view": "runs_v2_g4", "stage": "filling", "position": 70, "events_per_second": 9.0}
+    row = {**SERVING, "building": building, "retired": "runs_v1_g2", "newer": "runs_v3_g5"}
+
+    def prepare(api: FakeApi) -> None:
+        api.routes["GET", "/v1/projections"] = (200, {"items": [row]})
+
+    with fake_api(tmp_path, prepare):
+        arguments = ("projections", "status", "--data-dir", str(tmp_path))
+        result = CliRunner().invoke(aigestion, arguments)
+
+    assert result.stdout.splitlines()[1].endswith(
+        "filling runs_v2_g4 at 70, 9/s; newer programs serve runs_v3_g5; can go back to runs_v1_g2"
+    )
+
+
+def test_rebuild_of_all_takes_one_after_the_other(tmp_path: Path) -> None:
+    def prepare(api: FakeApi) -> None:
+        api.routes["GET", "/v1/projections"] = (200, {"items": [SERVING, BUILDING]})
+        for name in ("conversations", "runs"):
+            api.routes["POST", f"/v1/projections/{name}/rebuild"] = (200, done(REBUILT))
+
+    with fake_api(tmp_path, prepare) as api:
+        arguments = ("projections", "rebuild", "--all", "--data-dir", str(tmp_path))
+        result = CliRunner().invoke(aigestion, arguments)
+
+    assert result.exit_code == 0
+    assert [one.path.split("/")[3] for one in api.asked[1:]] == ["conversations", "runs"]
+
+
+def test_rebuild_wants_a_name_or_all(tmp_path: Path) -> None:
+    result, api = call(tmp_path, "rebuild")
+    both, _ = call(tmp_path / "other", "rebuild", "conversations", "--all")
+
+    assert (result.exit_code, both.exit_code, api.asked) == (2, 2, [])
+
+
+def test_rollback_names_the_view_that_serves_again(tmp_path: Path) -> None:
+    left = {"projection": "conversations", "version": 1, "generation": 3}
+    went_back = {"view": {**left, "generation": 2}, "position": 42, "left": left}
+
+    result, _ = call(tmp_path, "rollback", "conversations", rollback=done(went_back))
+
+    assert result.exit_code == 0
+    assert result.stdout.endswith(
+        "conversations_v1_g2: serves at position 42; conversations_v1_g3 is kept\n"
+    )
+
+
 def test_rebuild_names_the_view_that_serves_now(tmp_path: Path) -> None:
     result, _ = call(tmp_path, "rebuild", "conversations", rebuild=done(REBUILT))
 

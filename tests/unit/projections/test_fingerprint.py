@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigestion.projections.fingerprint import Fingerprint, Tally
+from aigestion.projections.fingerprint import Fingerprint, Tally, canonical
 from aigestion.readstores.port import Row
 
 _values = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=5)
@@ -18,7 +18,7 @@ _rows = st.dictionaries(st.tuples(st.sampled_from("xy"), st.text(max_size=3)), _
 def total(rows: list[Row]) -> Fingerprint:
     tally = Tally()
     for row in rows:
-        tally.add(row)
+        tally.add(canonical(row))
     return tally.total
 
 

@@ -3,20 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-import aigestion.projections.read_model as polls
-import aigestion.projections.rebuild as limits
-import aigestion.projections.writer as writer
-from aigestion.kernel.errors import Corrupt, LogEpochMismatch, Refused, Unavailable
-from aigestion.messaging.memory import MemoryLeadership
+import aigestion.projections.filling as limits
+import aigestion.projections.keeping as polls
+from aigestion.events.recorded import Recorded
+from aigestion.kernel.errors import (
+    Corrupt,
+    LogEpochMismatch,
+    Refused,
+    Unavailable,
+)
 from aigestion.projections.memory_store import MemoryReadStore
-from aigestion.projections.read_model import keep_read_models
 from aigestion.projections.rebuild import rebuild
-from aigestion.readstores.port import Change, Row, View
+from aigestion.readstores.port import Change, Put, Row, View
 from tests.support.event_log import EventLog
-from tests.support.history import chat, document
+from tests.support.history import chat, document, started
 from tests.support.read_models import SHELF, Rig
 from tests.support.tasks import eventually, running
 
@@ -38,9 +42,27 @@ class SlowStore(MemoryReadStore):
         await super().apply(view, changes, position)
 
 
+class DyingStore(MemoryReadStore):
+    """Dies once, when it is to reach a position."""
+
+    def __init__(self, dies_at: int) -> None:
+        super().__init__()
+        self.dies_at = dies_at
+        self.applied: list[int] = []
+
+    async def apply(
+        self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+    ) -> None:
+        if position == self.dies_at:
+            self.dies_at = -1
+            raise Unavailable("the plug was pulled", engine="memory")
+        self.applied.append(position)
+        await super().apply(view, changes, position)
+
+
 async def test_a_view_serves_when_it_has_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 7)
-    monkeypatch.setattr(writer, "CHANGES_MAX", 3)
+    monkeypatch.setattr(limits, "CHANGES_MAX", 3)
     rig = Rig()
     await rig.log.record_chats(30)
 
@@ -49,6 +71,62 @@ async def test_a_view_serves_when_it_has_the_whole_log(monkeypatch: pytest.Monke
     assert built.position == await rig.store.checkpoint(built.view) == 30
     assert await rig.found(built.view) == await rig.expected()
     assert await rig.registry.active("shelf") == built.view
+
+
+async def test_a_batch_is_many_pages_long_where_few_events_have_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 4)
+    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 3)
+    monkeypatch.setattr(limits, "CHANGES_MAX", 6)
+    store = DyingStore(dies_at=-1)
+    rig = Rig(store=store)
+    await rig.log.record(*(started(f"conversation {n}") for n in range(14)))
+    await rig.log.record_chats(6)
+
+    built = await rebuild(SHELF, rig.store, rig.registry, rig.log.reader, rig.quarantine)
+
+    assert store.applied[:4] == [12, 17, 20, 20], "12 without a change; then 2 changes an event"
+    assert await rig.found(built.view) == await rig.expected()
+
+
+@pytest.mark.parametrize("pace", [1.0, 0.5])
+async def test_only_what_completes_a_view_need_be_visible(
+    monkeypatch: pytest.MonkeyPatch, pace: float
+) -> None:
+    class Watched(MemoryReadStore):
+        async def apply(
+            self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+        ) -> None:
+            seen.append((position, visible))
+            await super().apply(view, changes, position)
+
+    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 10)
+    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 1)
+    seen: list[tuple[int, bool]] = []
+    rig = Rig(store=Watched())
+    await rig.log.record_chats(25)
+
+    await rebuild(SHELF, rig.store, rig.registry, rig.log.reader, rig.quarantine, pace=pace)
+
+    assert seen == [(10, False), (20, False), (25, True)]
+
+
+async def test_an_event_that_cannot_be_projected_is_parked_in_the_new_view_too() -> None:
+    def fails(event: Recorded[Any]) -> Sequence[Change]:
+        if event.position == 4:
+            raise ValueError("no such thing")
+        return SHELF.project(event)
+
+    rig = Rig(projection=replace(SHELF, project=fails))
+    await rig.log.record_chats(9)
+
+    built = await rig.model.rebuild()
+
+    assert built.parked == 6, "the event, and what waits behind it"
+    (key,) = (await rig.quarantine.keys(built.view)).values()
+    assert (key.position, key.events) == (4, 6)
+    assert await rig.store.checkpoint(built.view) == 9
 
 
 async def test_the_first_start_builds_before_it_serves() -> None:
@@ -77,7 +155,7 @@ async def test_queries_go_on_while_a_new_view_is_built_and_then_get_it() -> None
     async with rig.running():
         await rig.caught_up()
         rig.store.gate.clear()  # type: ignore[attr-defined]
-        rebuilding = asyncio.create_task(rig.model.rebuild(lambda p, h: seen.append((p, h))))
+        rebuilding = asyncio.create_task(rig.model.rebuild(lambda p, h, _: seen.append((p, h))))
         await asyncio.sleep(0.05)
         await rig.log.record(chat("meanwhile"))
         old = await rig.caught_up()
@@ -160,25 +238,66 @@ async def test_only_the_newest_retired_view_is_kept() -> None:
     ]
 
 
-async def test_a_half_built_view_is_dropped_by_the_next_rebuild() -> None:
-    rig = Rig(store=SlowStore())
+async def test_a_killed_rebuild_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 10)
+    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 1)
+    store = DyingStore(dies_at=20)
+    rig = Rig(store=store)
+    await rig.log.record_chats(35)
+    with pytest.raises(Unavailable):
+        await rig.model.rebuild()
+    half_built = View("shelf", 1, 1)
+    assert await rig.registry.all() == [(half_built, "building")]
+    assert await store.checkpoint(half_built) == 10
+
+    built = await rig.model.rebuild()
+
+    assert built.view == half_built
+    assert store.applied == [10, 20, 30, 35]
+    assert await rig.found(built.view) == await rig.expected()
+
+
+@pytest.mark.parametrize("leftover", ["of another log", "lost by its store", "of an older version"])
+async def test_a_half_built_view_that_is_of_no_use_is_dropped(leftover: str) -> None:
+    rig = Rig(projection=replace(SHELF, version=2))
     await rig.log.record_chats(5)
-    async with rig.running():
-        await rig.caught_up()
-        rig.store.gate.clear()  # type: ignore[attr-defined]
-        killed = asyncio.create_task(rig.model.rebuild())
-        await asyncio.sleep(0.05)
-        killed.cancel()
-        await asyncio.wait([killed])
-        assert (await rig.registry.all())[-1] == (View("shelf", 1, 2), "building")
-        rig.store.gate.set()  # type: ignore[attr-defined]
+    version = 1 if leftover == "of an older version" else 2
+    half_built = await rig.registry.create("shelf", version)
+    if leftover != "lost by its store":
+        await rig.store.prepare(half_built)
+    if leftover == "of another log":
+        await rig.store.apply(half_built, [], 6)
 
-        built = await rig.model.rebuild()
+    built = await rig.model.rebuild()
 
-        await eventually(lambda: rig.progress.status()[0].view == built.view)
-    states = [(view.generation, state) for view, state in await rig.registry.all()]
-    assert states == [(1, "retired"), (3, "active")]
-    assert await rig.store.checkpoint(View("shelf", 1, 2)) is None
+    assert await rig.registry.all() == [(built.view, "active")]
+    assert built.view == View("shelf", 2, 2)
+    assert await rig.store.checkpoint(half_built) is None
+
+
+async def test_a_newer_program_s_half_built_view_is_left_to_it() -> None:
+    rig = Rig()
+    theirs = await rig.registry.create("shelf", 2)
+    await rig.store.prepare(theirs)
+
+    built = await rig.model.rebuild()
+
+    assert await rig.registry.all() == [(theirs, "building"), (built.view, "active")]
+
+
+async def test_a_half_built_view_that_was_spoilt_is_dropped_and_not_switched_to() -> None:
+    rig = Rig()
+    await rig.log.record_chats(5)
+    spoilt = await rig.registry.create("shelf", 1)
+    await rig.store.prepare(spoilt)
+    await rig.store.apply(spoilt, [Put("texts", "nobody said it", {"position": 1})], 3)
+
+    with pytest.raises(Corrupt, match="4 rows differ, the first is texts/message 0"):
+        await rig.model.rebuild()
+
+    assert await rig.registry.all() == []
+    assert await rig.store.checkpoint(spoilt) is None
+    assert (await rig.model.rebuild()).view.generation == 2
 
 
 async def test_a_store_that_loses_a_row_does_not_get_to_serve() -> None:
@@ -234,11 +353,7 @@ async def test_a_newer_version_is_built_before_it_serves() -> None:
     async with rig.running():
         old = await rig.caught_up()
 
-    newer = Rig(rig.log, store=rig.store, projection=replace(SHELF, version=2))
-    newer.registry._states, newer.registry._generations = (
-        rig.registry._states,
-        rig.registry._generations,
-    )
+    newer = Rig(projection=replace(SHELF, version=2), beside=rig)
     with pytest.raises(Unavailable):
         await newer.progress.at_least("shelf", timeout_seconds=0.01)
     async with newer.running():
@@ -252,11 +367,7 @@ async def test_a_view_ahead_of_the_log_stops_until_it_is_rebuilt() -> None:
     async with rig.running():
         await rig.caught_up()
 
-    restored = Rig(EventLog(), store=rig.store)
-    restored.registry._states, restored.registry._generations = (
-        rig.registry._states,
-        rig.registry._generations,
-    )
+    restored = Rig(EventLog(), beside=rig)
     await restored.log.record_chats(4)
     restored.progress.advance(View("shelf", 1, 1), 9)
     async with restored.running():
@@ -271,20 +382,17 @@ async def test_a_view_ahead_of_the_log_stops_until_it_is_rebuilt() -> None:
 
 
 async def test_a_standby_follows_and_takes_over() -> None:
-    seat = MemoryLeadership()
     leader = Rig()
-    standby = Rig(leader.log, store=leader.store)
-    standby.registry = standby.model._registry = leader.registry
+    standby = Rig(beside=leader)
     await leader.log.record_chats(3)
 
-    async with running(standby.subscription.run(), leader.subscription.run()):
-        async with running(keep_read_models([leader.model], seat)):
-            await leader.caught_up()
-            async with running(keep_read_models([standby.model], seat)):
-                await standby.caught_up()
-                assert seat._seat.locked()
-        async with running(keep_read_models([standby.model], seat)):
-            await leader.log.record_chats(2)
-            view = await standby.caught_up()
+    async with leader.running():
+        await leader.caught_up()
+        async with standby.running():
+            await standby.caught_up()
+            assert leader.leaderships.of("read model shelf v1")._seat.locked()
+    async with standby.running():
+        await leader.log.record_chats(2)
+        view = await standby.caught_up()
 
     assert await standby.found(view) == await standby.expected()

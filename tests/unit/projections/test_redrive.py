@@ -53,7 +53,7 @@ async def test_once_the_fault_is_gone_the_view_becomes_the_fold_of_the_log() -> 
     told: list[tuple[int, int]] = []
 
     async with rig.running():
-        redriven = await rig.model.redrive(None, lambda done, of: told.append((done, of)))
+        redriven = await rig.model.redrive(None, lambda done, of, _: told.append((done, of)))
         await eventually(lambda: not rig.progress.stale("conversations", "demo"))
 
     assert (redriven.position, redriven.parked, redriven.failed) == (6, 0, [])

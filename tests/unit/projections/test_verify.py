@@ -30,7 +30,7 @@ async def test_a_view_that_equals_the_log_is_equal() -> None:
     rig = await built()
     seen: list[tuple[int, int]] = []
 
-    verdict = await rig.model.verify(lambda position, head: seen.append((position, head)))
+    verdict = await rig.model.verify(lambda position, head, _: seen.append((position, head)))
 
     assert verdict.equal
     assert (verdict.view, verdict.position) == ("shelf_v1_g1", 6)

@@ -1,4 +1,4 @@
-"""Read models: how far each one is; for the operator, rebuild, verify, and what is in quarantine."""
+"""Read models: how far each one is; for the operator, rebuild, roll back, verify and redrive."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
@@ -18,7 +18,8 @@ from aigestion.api.limits import CHARGE
 from aigestion.api.openapi import OPERATOR
 from aigestion.api.projection_door import Step, Work, steps
 from aigestion.api.request import ApiRequest
-from aigestion.projections.progress import Line, LineState
+from aigestion.projections.progress import Building, Line, LineState
+from aigestion.projections.stages import Stage
 from aigestion.ratelimit.routes import Charge
 from aigestion.readstores.parked import ParkedKey
 
@@ -49,6 +50,16 @@ class ParkedKeys(msgspec.Struct, frozen=True):
     items: list[Parked]
 
 
+class BuildingStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A view that is being built beside the one that serves, by any process."""
+
+    view: str | None
+    """Null for a moment, until this process has read its name."""
+    stage: Stage
+    position: int
+    events_per_second: float
+
+
 class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One read model, as this process knows it."""
 
@@ -67,6 +78,11 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     parked_keys: int
     parked_first: Parked | None
     """The key that was parked first; only the operator sees it."""
+    building: BuildingStatus | None = None
+    retired: str | None = None
+    """The view that a roll-back goes to."""
+    newer: str | None = None
+    """What newer programs serve; this process goes on with a view of its own version, or none."""
 
 
 class Projections(msgspec.Struct, frozen=True):
@@ -116,7 +132,7 @@ async def list_parked(request: ApiRequest, name: FromPath[str]) -> Answered[Park
     opt={CHARGE: Charge("expensive", cost=10)},
     before_request=require_operator,
     security=OPERATOR,
-    responses={**problems(403, 404), **_LINES},
+    responses={**problems(403, 404, 409), **_LINES},
     media_type=NDJSON,
     summary="Rebuild a read model from the log",
 )
@@ -124,7 +140,8 @@ async def rebuild(request: ApiRequest, name: FromPath[str]) -> Stream:
     """Fill a new view beside the one that serves, compare, then switch.
 
     Answers lines of JSON, one a step; the last one has `done`, or is a problem. A caller that leaves
-    stops it: nothing is switched then.
+    stops it: nothing is switched then, and the next rebuild goes on from there. Refused while any
+    process rebuilds the same read model.
     """
     return await _lines(request, request.doors.projections.rebuild, name)
 
@@ -140,7 +157,7 @@ async def rebuild(request: ApiRequest, name: FromPath[str]) -> Stream:
     summary="Compare a read model with a fold of the log",
 )
 async def verify(request: ApiRequest, name: FromPath[str]) -> Stream:
-    """Fold the log in memory and compare every row. Answers as `rebuild` does."""
+    """Fold the log and compare every row. Answers as `rebuild` does."""
     return await _lines(request, request.doors.projections.verify, name)
 
 
@@ -172,6 +189,24 @@ async def redrive(
     return await _lines(request, partial(request.doors.projections.redrive, key=key), name)
 
 
+@post(
+    "/{name:str}/rollback",
+    status_code=200,
+    opt={CHARGE: Charge("expensive", cost=10)},
+    before_request=require_operator,
+    security=OPERATOR,
+    responses={**problems(403, 404, 409), **_LINES},
+    media_type=NDJSON,
+    summary="Let the former view of a read model serve again",
+)
+async def roll_back(request: ApiRequest, name: FromPath[str]) -> Stream:
+    """Bring the view that was retired last up to date, then switch to it. Answers as `rebuild` does.
+
+    Refused if there is none, or it is of a version that this program does not keep.
+    """
+    return await _lines(request, request.doors.projections.roll_back, name)
+
+
 def _status(line: Line, head: int, *, whole: bool) -> ProjectionStatus:
     first = next(iter(line.parked.values()), None)
     return ProjectionStatus(
@@ -185,11 +220,23 @@ def _status(line: Line, head: int, *, whole: bool) -> ProjectionStatus:
         parked_events=line.parked_events,
         parked_keys=len(line.parked),
         parked_first=_parked(first) if whole and first is not None else None,
+        building=None if line.building is None else _building(line.building),
+        retired=line.retired.name if line.retired else None,
+        newer=line.newer.name if line.newer else None,
     )
 
 
 def _parked(one: ParkedKey) -> Parked:
     return msgspec.convert(one, Parked, from_attributes=True)
+
+
+def _building(building: Building) -> BuildingStatus:
+    return BuildingStatus(
+        view=building.view.name if building.view else None,
+        stage=building.stage,
+        position=building.position,
+        events_per_second=round(building.events_per_second, 1),
+    )
 
 
 async def _lines(request: ApiRequest, work: Work, name: str) -> Stream:
@@ -212,6 +259,6 @@ async def _lines(request: ApiRequest, work: Work, name: str) -> Stream:
 
 projections = Router(
     "/projections",
-    route_handlers=[list_projections, list_parked, rebuild, verify, redrive],
+    route_handlers=[list_projections, list_parked, rebuild, roll_back, verify, redrive],
     tags=["Projections"],
 )

@@ -164,6 +164,9 @@ class ClickHouseReadStore:
             self._columns.pop(view, None)
             self._seen.pop(view, None)
 
+    async def serve(self, view: View) -> None:
+        """Nothing to do: whoever asks names the view."""
+
     async def _position(self, view: View) -> int | None:
         statement = _POSITION.format(database=self._layout.database(view))
         try:

@@ -140,6 +140,9 @@ class PostgresReadStore:
             await self._pool.execute(_on(view, _DROP))
         self._seen.pop(view, None)
 
+    async def serve(self, view: View) -> None:
+        """Nothing to do: whoever asks names the view."""
+
 
 @cache
 def _template(name: str) -> str:

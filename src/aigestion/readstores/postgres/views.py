@@ -14,6 +14,12 @@ from aigestion.readstores.postgres.store import PREPARING_LOCK, SCRIPTS
 State = Literal["building", "active", "retired"]
 
 _PREPARE = (SCRIPTS / "views.sql").read_text()
+_PREPARED = """
+SELECT EXISTS (
+    SELECT FROM pg_attribute
+    WHERE attrelid = to_regclass('views.views') AND attname = 'rolled_back'
+)
+"""
 _ACTIVE = """
 SELECT projection, version, generation FROM views.views
 WHERE projection = $1 AND state = 'active'
@@ -31,6 +37,18 @@ WHERE projection = $1 AND state = 'active'
 _ACTIVATE = """
 UPDATE views.views SET state = 'active'
 WHERE projection = $1 AND version = $2 AND generation = $3 AND state <> 'forgotten'
+"""
+_NOT_WANTED = """
+UPDATE views.views SET rolled_back = true
+WHERE projection = $1 AND state = 'active' AND generation <> $2
+"""
+_WANTED = """
+UPDATE views.views SET rolled_back = false
+WHERE projection = $1 AND version <= $2 AND rolled_back
+"""
+_ROLLED_BACK = """
+SELECT coalesce(max(version), 0) FROM views.views
+WHERE projection = $1 AND rolled_back
 """
 _ALL = """
 SELECT projection, version, generation, state FROM views.views
@@ -70,9 +88,23 @@ class PostgresViewRegistry:
         await self._prepare()
         with answering():
             async with self._alone() as connection:
-                await connection.execute(_RETIRE, view.projection)
-                if await connection.execute(_ACTIVATE, *_key(view)) != "UPDATE 1":
-                    raise NotFound(f"There is no view {view.name}.")
+                await connection.execute(_WANTED, view.projection, view.version)
+                await _switch(connection, view)
+
+    async def roll_back(self, view: View) -> None:
+        """As `activate`, and remember that the one that served was not wanted."""
+        await self._prepare()
+        with answering():
+            async with self._alone() as connection:
+                await connection.execute(_WANTED, view.projection, view.version)
+                await connection.execute(_NOT_WANTED, view.projection, view.generation)
+                await _switch(connection, view)
+
+    async def rolled_back(self, projection: str) -> int:
+        """The highest version that was rolled back from, since a view of it was activated; else 0."""
+        await self._prepare()
+        with answering():
+            return int(await self._pool.fetchval(_ROLLED_BACK, projection))
 
     async def all(self) -> list[tuple[View, State]]:
         """Every view and its state, by projection, oldest first."""
@@ -93,7 +125,7 @@ class PostgresViewRegistry:
             return
         with answering():
             async with self._alone() as connection:
-                if await connection.fetchval("SELECT to_regclass('views.views')") is None:
+                if not await connection.fetchval(_PREPARED):
                     await connection.execute(_PREPARE)
         self._prepared = True
 
@@ -103,6 +135,12 @@ class PostgresViewRegistry:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", PREPARING_LOCK)
             yield connection
+
+
+async def _switch(connection: Any, view: View) -> None:
+    await connection.execute(_RETIRE, view.projection)
+    if await connection.execute(_ACTIVATE, *_key(view)) != "UPDATE 1":
+        raise NotFound(f"There is no view {view.name}.")
 
 
 def _key(view: View) -> tuple[str, int, int]:

@@ -186,6 +186,9 @@ class QdrantReadStore:
     async def _points(self, view: View) -> Points | None:
         return await self._engine.open(view, self._embedder.dimensions)
 
+    async def serve(self, view: View) -> None:
+        """Nothing to do: whoever asks names the view."""
+
     @asynccontextmanager
     async def _changing(self, view: View) -> AsyncIterator[tuple[Points, int]]:
         """The view's points and its checkpoint; only one at a time in this process."""

@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from aigestion.api.app import create_app
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
+from aigestion.projections.standing import Standing
 from aigestion.queries import feed
 from aigestion.readstores.parked import ParkedKey
+from aigestion.readstores.port import View
 from tests.support.api import asking
 from tests.support.api_fakes import NOW, OPERATOR_TOKEN, VIEW, World
 from tests.unit.api.conftest import Client
@@ -167,6 +169,9 @@ async def test_projections_tell_position_and_lag(
             "parked_events": 0,
             "parked_keys": 0,
             "parked_first": None,
+            "building": None,
+            "retired": None,
+            "newer": None,
         }
     ]
     assert answer.headers["aigestion-position"] == "1"
@@ -237,6 +242,24 @@ async def test_a_stale_answer_says_so_in_header_and_body(world: World, client: C
     assert documents.json()["stale"] is False
 
 
+async def test_projections_tell_what_is_being_built_and_what_there_is_to_go_back_to(
+    world: World, client: Client
+) -> None:
+    built, former = View("conversations", 1, 3), View("conversations", 1, 1)
+    world.progress.registered("conversations", Standing(building=built, retired=former))
+    world.progress.building("conversations", 7, "comparing")
+
+    [item] = (await client.get("/v1/projections")).json()["items"]
+
+    assert item["building"] == {
+        "view": "conversations_v1_g3",
+        "stage": "comparing",
+        "position": 7,
+        "events_per_second": 0.0,
+    }
+    assert item["retired"] == "conversations_v1_g1"
+
+
 async def test_a_rebuild_tells_how_far_it_is(client: Client) -> None:
     answer = await client.post("/v1/projections/conversations/rebuild", headers=OPERATOR)
 
@@ -246,6 +269,17 @@ async def test_a_rebuild_tells_how_far_it_is(client: Client) -> None:
     assert [line.get("done", False) for line in lines] == [False] * (len(lines) - 1) + [True]
     assert len(lines) > 1
     assert lines[-1]["result"]["view"]["generation"] == 1
+
+
+async def test_the_operator_goes_back_to_the_former_view(client: Client) -> None:
+    answer = await client.post("/v1/projections/conversations/rollback", headers=OPERATOR)
+    nothing = await client.post("/v1/projections/runs/rollback", headers=OPERATOR)
+    nobody = await client.post("/v1/projections/conversations/rollback")
+
+    last = json.loads(answer.text.splitlines()[-1])
+    assert (last["done"], last["position"], last["result"]["left"]) == (True, 3, None)
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "refused")
+    assert nobody.status_code in (401, 403)
 
 
 async def test_an_unknown_projection_is_an_ordinary_problem(client: Client) -> None:

@@ -13,3 +13,6 @@ CREATE TABLE IF NOT EXISTS views.views (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS views_one_active ON views.views (projection)
     WHERE state = 'active';
+
+-- Set on a view that was rolled back from: its version is not built again by itself.
+ALTER TABLE views.views ADD COLUMN IF NOT EXISTS rolled_back boolean NOT NULL DEFAULT false;

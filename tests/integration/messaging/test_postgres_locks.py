@@ -1,4 +1,4 @@
-"""Run locks on a real Postgres: exclusive across processes and within one, gone with their connection."""
+"""Locks on a real Postgres: exclusive across processes and within one, gone with their connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import pytest
 
-from aigestion.agents.postgres_locks import PostgresLocks
 from aigestion.kernel.errors import Unavailable
+from aigestion.messaging.postgres_locks import PostgresLocks
 
 Process = Callable[[], PostgresLocks]
 
@@ -58,7 +58,7 @@ async def test_many_locks_share_one_connection(process: Process, database_url: s
     assert all(held)
     connection = await asyncpg.connect(database_url)
     sessions = await connection.fetchval(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aigestion agents'"
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aigestion locks'"
         " AND datname = current_database()"
     )
     left = await connection.fetchval(
@@ -114,7 +114,7 @@ async def _kill_sessions(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'aigestion agents' AND datname = current_database()"
+        " WHERE application_name = 'aigestion locks' AND datname = current_database()"
     )
     await connection.close()
     await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Run locks as session-level advisory locks of Postgres, all on one connection of their own."""
+"""Locks as session-level advisory locks of Postgres, all on one connection of their own."""
 
 import asyncio
 import logging
@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from aigestion.agents.locks import MemoryLocks
 from aigestion.kernel.errors import Unavailable
 from aigestion.messaging.leader import lock_key
+from aigestion.messaging.locks import MemoryLocks
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 5.0
@@ -21,13 +21,14 @@ _log = logging.getLogger(__name__)
 
 
 class PostgresLocks:
-    """If the connection breaks, every lock is gone, and the log's conditions alone keep runs single.
+    """If the connection breaks, every lock is gone: what is done under one must be safe without it.
 
     The connection must reach Postgres itself: a pooler in transaction mode gives sessions away.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, application_name: str = "aigestion locks") -> None:
         self._dsn = dsn
+        self._application_name = application_name
         self._connection: asyncpg.Connection[Any] | None = None
         self._one_statement_at_a_time = asyncio.Lock()
         # A session gets its own advisory lock a second time: within the process we must ask ourselves.
@@ -45,7 +46,7 @@ class PostgresLocks:
                 yield session is not None
             finally:
                 if session is not None:
-                    # A run that is cancelled twice must not leave its lock behind.
+                    # Work that is cancelled twice must not leave its lock behind.
                     await asyncio.shield(self._release(session, key))
 
     async def close(self) -> None:
@@ -74,7 +75,7 @@ class PostgresLocks:
     async def _release(self, session: "asyncpg.Connection[Any]", key: int) -> None:
         async with self._one_statement_at_a_time:
             if session.is_closed():
-                _log.warning("the connection that held the locks of runs is gone")
+                _log.warning("the connection of %s is gone", self._application_name)
                 return
             try:
                 await session.fetchval("SELECT pg_advisory_unlock($1)", key)
@@ -92,5 +93,5 @@ class PostgresLocks:
             self._dsn,
             timeout=CONNECT_TIMEOUT_SECONDS,
             command_timeout=STATEMENT_TIMEOUT_SECONDS,
-            server_settings={"application_name": "aigestion agents"},
+            server_settings={"application_name": self._application_name},
         )

@@ -1,4 +1,4 @@
-"""The port of run locks: at most one process works on a run. Correctness does not hang on it, costs do."""
+"""The port of locks: at most one process works on a thing. Correctness does not hang on it, costs do."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

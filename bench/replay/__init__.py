@@ -1,0 +1,1 @@
+"""How fast read models are filled from a long log."""
