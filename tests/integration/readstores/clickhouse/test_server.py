@@ -12,11 +12,11 @@ import pytest
 
 from aigestion.kernel.errors import Misconfigured, Unavailable
 from aigestion.projections.activity import activity
-from aigestion.readstores.clickhouse.http import VERSION_MIN
+from aigestion.readstores.clickhouse.http import VERSION_MIN, ClickHouseServer
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.port import Change, View
 from tests.support.certificates import self_signed
-from tests.support.clickhouse_server import ClickHouseProcess
+from tests.support.clickhouse_process import ClickHouseProcess
 from tests.support.engines import free_port
 from tests.support.history import History, chat
 
@@ -208,6 +208,20 @@ async def test_a_server_killed_in_the_middle_of_work_loses_nothing_it_acknowledg
 
         await store.apply(VIEW, changes[checkpoint:], head)
         assert len([row async for row in store.rows(VIEW)]) == head
+
+
+async def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(
+    own: ClickHouseProcess,
+) -> None:
+    statement = "SELECT number, randomPrintableASCII(200) FROM numbers(400000)"
+    async with ClickHouseServer.connect(own.url) as engine:
+        blocks = engine.blocks(statement)
+        await anext(blocks)
+
+        own.kill()
+
+        with pytest.raises(Unavailable):
+            [len(block) async for block in blocks]
 
 
 async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(

@@ -178,17 +178,32 @@ async def test_a_view_that_went_back_is_noticed(
     assert len(await rows_of(store)) == 2
 
 
-async def test_a_view_whose_making_was_interrupted_is_none(
-    store: ClickHouseReadStore, engine: Engine, readings: Layout
+@pytest.mark.parametrize("done", [1, 2, 3])
+async def test_a_view_whose_making_was_interrupted_is_none_and_can_be_made(
+    store: ClickHouseReadStore, engine: Engine, readings: Layout, done: int
 ) -> None:
     view = View("readings", 1, 2)
-    await engine.run(f"CREATE DATABASE {readings.database(view)}")
+    for statement in list(readings.statements(view))[:done]:
+        await engine.run(statement)
     half_made = await store.checkpoint(view)
 
     await store.prepare(view)
+    await store.apply(view, [reading()], 1)
 
     assert half_made is None
-    assert await store.checkpoint(view) == 0
+    assert await store.checkpoint(view) == 1
+    assert len(await rows_of(store, view)) == 1
+
+
+async def test_two_processes_may_make_a_view_at_once(engine: Engine, readings: Layout) -> None:
+    view = View("readings", 1, 2)
+    one, other = (ClickHouseReadStore(engine, readings) for _ in range(2))
+
+    await asyncio.gather(*(store.prepare(view) for store in (one, other, one, other)))
+    await one.apply(view, [reading()], 7)
+    await other.prepare(view)
+
+    assert await other.checkpoint(view) == 7
 
 
 async def test_a_cancelled_apply_is_done_when_it_says_so(
