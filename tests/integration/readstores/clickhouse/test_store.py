@@ -15,9 +15,9 @@ from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.model_calls import model_calls
 from aigestion.projections.projection import Projection
 from aigestion.readstores.clickhouse.engine import Engine
-from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.clickhouse.store import KEYS_IN_STATEMENT_MAX, ClickHouseReadStore
 from aigestion.readstores.clickhouse.tables import Layout
-from aigestion.readstores.port import Put, ReadStore, View
+from aigestion.readstores.port import Delete, Put, ReadStore, View
 from tests.support.samples import history_of_everything
 
 VIEW = View("readings", 1, 1)
@@ -141,6 +141,17 @@ async def test_a_put_that_is_no_whole_row_is_refused_before_anything_is_written(
 
     assert await store.checkpoint(VIEW) == 0
     assert await stored_rows(engine, database) == 0
+
+
+async def test_many_rows_with_long_keys_are_deleted_at_once(store: ClickHouseReadStore) -> None:
+    keys = [f"'ñ\\\n{n:0200}" for n in range(KEYS_IN_STATEMENT_MAX + 1)]
+    kept = reading("kept", position=5_000)
+    puts = [reading(key, position=n) for n, key in enumerate(keys)]
+    await store.apply(VIEW, [*puts, kept], 1)
+
+    await store.apply(VIEW, [Delete("readings", key) for key in keys], 2)
+
+    assert [row.key async for row in store.rows(VIEW)] == ["kept"]
 
 
 async def test_a_projection_without_tables_is_refused(store: ClickHouseReadStore) -> None:
