@@ -61,7 +61,9 @@ class ClickHouseProcess:
         command += ["--user", self.user, "--password", self.password]
         command += ["--version", self._version] if self._version else []
         command += ["--certificate", str(self._certificate)] if self._certificate else []
-        self._process = subprocess.Popen(command, cwd=ROOT)
+        # It ends when we do, however that comes: its standard input is closed then.
+        command += ["--until-eof"]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._answers():
             assert self._process.poll() is None, "the ClickHouse server did not start"
@@ -72,14 +74,14 @@ class ClickHouseProcess:
         """Finish what runs, and end."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(START_SECONDS_MAX)
+            self._process.communicate(timeout=START_SECONDS_MAX)
             self._process = None
 
     def kill(self) -> None:
         """As kill -9 does."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(START_SECONDS_MAX)
+        self._process.communicate(timeout=START_SECONDS_MAX)
         self._process = None
 
     def _answers(self) -> bool:

@@ -9,10 +9,14 @@ is complete before its first byte is sent.
 import argparse
 import asyncio
 import base64
+import os
 import queue
 import re
+import signal
 import ssl
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -188,6 +192,7 @@ def main() -> None:
     parser.add_argument("--password", default="")
     parser.add_argument("--version", default=None)
     parser.add_argument("--certificate", default=None)
+    parser.add_argument("--until-eof", action="store_true", help="end with the standard input")
     given = parser.parse_args()
     given.path.mkdir(parents=True, exist_ok=True)
     server = Server(str(given.path), given.user, given.password, given.version)
@@ -196,6 +201,8 @@ def main() -> None:
     )
     app.router.add_get("/ping", server.ping)
     app.router.add_route("*", "/", server.query)
+    if given.until_eof:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     tls = None
     if given.certificate:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -203,6 +210,11 @@ def main() -> None:
     web.run_app(
         app, host="127.0.0.1", port=given.port, ssl_context=tls, print=None, access_log=None
     )
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
