@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from aigestion.kernel.errors import Misconfigured, Unavailable
@@ -224,20 +225,29 @@ async def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(
             [len(block) async for block in blocks]
 
 
-async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(
+async def test_what_is_older_than_the_retention_goes_when_the_view_serves(
     clickhouse_server: ClickHouseProcess,
 ) -> None:
     history = History()
-    changes = activity.project(history.happened(chat("of long ago")))
+    old = history.happened(chat("of long ago"))
     now = datetime.now(UTC)
-    (recent,) = activity.project(history.happened(chat("of today")))
-    recent.fields["occurred_at"] = now  # type: ignore[index, union-attr]
+    recent = msgspec.structs.replace(history.happened(chat("of today")), occurred_at=now)
+    changes = [change for one in (old, recent) for change in activity.project(one)]
     url = clickhouse_server.url
-    async with ClickHouseReadStore.connect(url, namespace="brief", retention_days=30) as store:
-        await store.prepare(VIEW)
-        await store.apply(VIEW, [*changes, recent], 2)
-        await store._engine.run(f"OPTIMIZE TABLE brief_{VIEW.name}.activity FINAL")
 
-        assert [row.fields["excerpt"] async for row in store.rows(VIEW)] == ["of today"]
+    async with ClickHouseReadStore.connect(url, namespace="brief", retention_days=30) as store:
+
+        async def excerpts() -> set[str]:
+            await store._engine.run(f"OPTIMIZE TABLE brief_{VIEW.name}.activity FINAL")
+            return {row.fields["excerpt"] async for row in store.rows(VIEW)}
+
+        await store.prepare(VIEW)
+        await store.apply(VIEW, changes, 2)
+        while_it_is_built = await excerpts()
+        await store.serve(VIEW)
+        await store.serve(VIEW)
+
+        assert while_it_is_built == {"of long ago", "of today"}
+        assert await excerpts() == {"of today"}
         assert store.kept_since is not None
-        assert history.events[0].occurred_at < store.kept_since < now
+        assert old.occurred_at < store.kept_since < now

@@ -235,15 +235,15 @@ async def test_a_cancelled_apply_is_done_when_it_says_so(
 
 
 @pytest.mark.parametrize("projection", [activity, model_calls], ids=lambda one: one.name)
-@pytest.mark.parametrize("retention_days", [None, 90])
 async def test_the_engine_understands_what_a_cluster_would_be_told(
-    embedded: Engine, projection: Projection, retention_days: int | None
+    embedded: Engine, projection: Projection
 ) -> None:
     """No cluster runs here: its statements are parsed, not run."""
-    layout = Layout(namespace="prod", cluster="everywhere", retention_days=retention_days)
+    layout = Layout(namespace="prod", cluster="everywhere", retention_days=90)
     view = View(projection.name, projection.version, 1)
 
-    for statement in (*layout.statements(view), layout.drop(view)):
+    expiry = str(layout.expiry(view, projection.name))
+    for statement in (*layout.statements(view), expiry, layout.drop(view)):
         tree = "\n".join(line for (line,) in await embedded.query(f"EXPLAIN AST {statement}"))
 
         assert f"prod_{view.name}" in tree
