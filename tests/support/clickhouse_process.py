@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from tests.support.certificates import Certificates
 from tests.support.engines import free_port
 
 START_SECONDS_MAX = 30
@@ -26,20 +27,20 @@ class ClickHouseProcess:
         user: str = "default",
         password: str = "",
         version: str | None = None,
-        certificate: Path | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
-        """`version`: what it says it is. `certificate`: a PEM file with its key, for https."""
+        """`version`: what it says it is. `certificates`: for https."""
         self.path = path
         self.port = free_port()
         self.user = user
         self.password = password
         self._version = version
-        self._certificate = certificate
+        self._certificates = certificates
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        scheme = "https" if self._certificate else "http"
+        scheme = "https" if self._certificates else "http"
         return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@127.0.0.1:{self.port}"
 
     @property
@@ -60,7 +61,9 @@ class ClickHouseProcess:
         command += ["--port", str(self.port), "--path", str(self.path)]
         command += ["--user", self.user, "--password", self.password]
         command += ["--version", self._version] if self._version else []
-        command += ["--certificate", str(self._certificate)] if self._certificate else []
+        if self._certificates:
+            command += ["--certificate", str(self._certificates.certificate)]
+            command += ["--key", str(self._certificates.key)]
         # It ends when we do, however that comes: its standard input is closed then.
         command += ["--until-eof"]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
@@ -90,7 +93,7 @@ class ClickHouseProcess:
             unchecked = ssl._create_unverified_context()
             connection = (
                 HTTPSConnection(*address, timeout=1, context=unchecked)
-                if self._certificate
+                if self._certificates
                 else HTTPConnection(*address, timeout=1)
             )
             connection.request("GET", "/ping")

@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--password", default="")
     parser.add_argument("--version", default=None)
     parser.add_argument("--certificate", default=None)
+    parser.add_argument("--key", default=None)
     parser.add_argument("--until-eof", action="store_true", help="end with the standard input")
     given = parser.parse_args()
     given.path.mkdir(parents=True, exist_ok=True)
@@ -206,7 +207,7 @@ def main() -> None:
     tls = None
     if given.certificate:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(given.certificate)
+        tls.load_cert_chain(given.certificate, given.key)
     web.run_app(
         app, host="127.0.0.1", port=given.port, ssl_context=tls, print=None, access_log=None
     )

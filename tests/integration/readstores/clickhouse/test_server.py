@@ -16,7 +16,7 @@ from aigestion.projections.activity import activity
 from aigestion.readstores.clickhouse.http import VERSION_MIN, ClickHouseServer
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.port import Change, View
-from tests.support.certificates import self_signed
+from tests.support.certificates import certificates
 from tests.support.clickhouse_process import ClickHouseProcess
 from tests.support.engines import free_port
 from tests.support.history import History, chat
@@ -100,11 +100,11 @@ async def test_a_bad_url_is_refused_with_an_example(url: str) -> None:
 
 
 async def test_a_certificate_is_trusted_only_by_name(tmp_path: Path) -> None:
-    certificate = self_signed(tmp_path / "server.pem")
-    with ClickHouseProcess(tmp_path / "tls", certificate=certificate) as server:
+    files = certificates(tmp_path)
+    with ClickHouseProcess(tmp_path / "tls", certificates=files) as server:
         message = await refusal(server.url)
         async with ClickHouseReadStore.connect(
-            server.url, namespace="own", ca_file=certificate
+            server.url, namespace="own", ca_file=files.ca
         ) as store:
             await store.ping()
 
