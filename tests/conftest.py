@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 import uuid_utils
 
-from tests.support.clickhouse_server import ClickHouseProcess
+from tests.support.clickhouse_process import ClickHouseProcess
 from tests.support.engines import nats_server, postgres_server
 from tests.support.program import Program
 from tests.support.valkey import StoppableValkey, valkey_server

@@ -21,7 +21,7 @@ from aigestion.readstores.clickhouse.tables import Layout
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, ReadStore, Row, View
 from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.qdrant.store import QdrantReadStore
-from tests.support.clickhouse_server import ClickHouseProcess
+from tests.support.clickhouse_process import ClickHouseProcess
 from tests.support.embedder import WordEmbedder
 from tests.support.log import migrated
 from tests.support.qdrant_server import QdrantServer

@@ -1,6 +1,7 @@
 """The read store in memory: what the port means, in the fewest words."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from aigestion.kernel.errors import CheckpointMoved
@@ -11,6 +12,7 @@ class MemoryReadStore:
     """A `ReadStore` in dicts: for tests, and for whoever wants to see a projection at work."""
 
     gather_seconds = 0.0
+    kept_since: datetime | None = None
 
     def __init__(self) -> None:
         self._views: dict[View, dict[tuple[str, str], dict[str, Any]]] = {}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -123,6 +124,8 @@ async def _compared(
     fold = Fold(projection)
     await _fold_up_to(fold, projection, checkpoint, reader, pace, on_progress)
     suspects, found = await fold.differences(store.rows(view))
+    if store.kept_since is not None:
+        _excuse_expired(suspects, fold, store.kept_since)
     # Rows that are equal have equal fingerprints: no need to add up a million of them twice.
     expected = fold.fingerprint if suspects else found
     described = {key: fold.difference(key, row) for key, row in suspects.items()}
@@ -139,6 +142,17 @@ async def _compared(
         differing_rows=len(differing),
         first=min(differing, key=_order, default=None),
     )
+
+
+def _excuse_expired(suspects: dict[Key, Row | None], fold: Fold, kept_since: datetime) -> None:
+    """A row that is missing because its time is over is no fault."""
+    for key in [key for key, row in suspects.items() if row is None]:
+        expected = fold.row(key)
+        occurred_at = None if expected is None else expected.fields.get("occurred_at")
+        if isinstance(occurred_at, str):
+            occurred_at = datetime.fromisoformat(occurred_at)
+        if isinstance(occurred_at, datetime) and occurred_at < kept_since:
+            del suspects[key]
 
 
 async def _fold_up_to(

@@ -1,6 +1,7 @@
 """The port of a read store: the effect and its checkpoint are written together (law 4)."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -68,6 +69,11 @@ class ReadStore(Protocol):
     @property
     def gather_seconds(self) -> float:
         """How long changes had better wait for company before they are applied."""
+        ...
+
+    @property
+    def kept_since(self) -> datetime | None:
+        """Rows whose `occurred_at` is earlier may be missing in a view that serves; None: all are kept."""
         ...
 
     async def prepare(self, view: View) -> None:

@@ -23,7 +23,7 @@ QUERIES_MAX = 16
 STREAMS_MAX = 2
 """Each occupies a thread for as long as its reader takes."""
 CONNECT_SECONDS_MAX = 5.0
-SILENCE_SECONDS_MAX = 30.0
+SILENCE_SECONDS_MAX = 20.0
 IDLE_SECONDS_MAX = 5.0
 """A connection is not used again after that: servers close idle ones after 10 and more."""
 
@@ -33,7 +33,7 @@ REPLICATED: Mapping[str, Any] = {
     "insert_quorum": "auto",
     "insert_quorum_parallel": 0,
     "select_sequential_consistency": 1,
-    "distributed_ddl_task_timeout": 20,
+    "distributed_ddl_task_timeout": 15,
 }
 
 _CLUSTER = """

@@ -84,7 +84,7 @@ class ClickHouseReadStore:
 
     @property
     def kept_since(self) -> datetime | None:
-        """Rows of what occurred earlier may be missing, or not yet; None if all are kept.
+        """Rows of what occurred earlier may be missing in a view that serves; None if all are kept.
 
         A day short of the retention, so that no row expires while it is looked at.
         """
@@ -157,15 +157,22 @@ class ClickHouseReadStore:
                     for values in block:
                         yield row_of(table, columns, values)
 
+    async def serve(self, view: View) -> None:
+        """The view serves from now on. Its old rows may go, if there is a retention. Idempotent.
+
+        Not earlier: until then it is compared with the log, and has all of it.
+        """
+        for table, columns in (await self._tables(view)).items():
+            expiry = self._layout.expiry(view, table)
+            if expiry is not None and any(column.name == "occurred_at" for column in columns):
+                await self._engine.run(expiry)
+
     async def drop(self, view: View) -> None:
         """Remove the view and its checkpoint. Idempotent."""
         async with self._writing[view]:
             await self._engine.run(self._layout.drop(view))
             self._columns.pop(view, None)
             self._seen.pop(view, None)
-
-    async def serve(self, view: View) -> None:
-        """Nothing to do: whoever asks names the view."""
 
     async def _position(self, view: View) -> int | None:
         statement = _POSITION.format(database=self._layout.database(view))

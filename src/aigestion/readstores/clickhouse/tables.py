@@ -22,7 +22,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     """Tables are made, and replicated, on every server of this cluster of one shard."""
     retention_days: int | None = None
-    """Rows older than that may go. Counts for views that are made from now on."""
+    """Rows of views that serve may go when what they tell of is older than that."""
 
     def database(self, view: View) -> str:
         """`activity_v2_g1` in a process of its own, `aigestion_activity_v2_g1` on a server."""
@@ -39,19 +39,24 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         for template in (script, SCRIPTS / f"{CHECKPOINT}.sql"):
             yield self._filled(template.read_text(), view)
 
+    def expiry(self, view: View, table: str) -> str | None:
+        """Let old rows go from now on; None if they stay."""
+        if self.retention_days is None:
+            return None
+        return (
+            f"ALTER TABLE {self.database(view)}.`{table}`{self._on_cluster} "
+            f"MODIFY TTL toDateTime(occurred_at) + INTERVAL {self.retention_days} DAY"
+        )
+
     def drop(self, view: View) -> str:
         """Remove the view. Its files go later: `SYNC` would wait for every query that reads them."""
         return f"DROP DATABASE IF EXISTS {self.database(view)}{self._on_cluster}"
 
     def _filled(self, template: str, view: View) -> str:
-        expiry = ""
-        if self.retention_days is not None:
-            expiry = f"TTL toDateTime(occurred_at) + INTERVAL {self.retention_days} DAY"
         return (
             template.replace("{view}", self.database(view))
             .replace("{on_cluster}", self._on_cluster)
             .replace("{replicated}", "" if self.cluster is None else "Replicated")
-            .replace("{expiry}", expiry)
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class PostgresReadStore:
     """Every collection is a table with a `key` and a column a field; every view has its own schema."""
 
     gather_seconds = 0.0
+    kept_since: datetime | None = None
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
@@ -48,6 +49,7 @@ class QdrantReadStore:
     """
 
     gather_seconds = 0.05
+    kept_since: datetime | None = None
 
     def __init__(
         self, engine: Engine, embedder: Embedder, keywords: Mapping[str, Sequence[str]] = KEYWORDS

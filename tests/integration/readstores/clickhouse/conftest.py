@@ -10,7 +10,7 @@ from aigestion.readstores.clickhouse.chdb import EmbeddedClickHouse
 from aigestion.readstores.clickhouse.engine import Engine
 from aigestion.readstores.clickhouse.http import ClickHouseServer
 from aigestion.readstores.clickhouse.tables import Layout
-from tests.support.clickhouse_server import ClickHouseProcess
+from tests.support.clickhouse_process import ClickHouseProcess
 
 
 @pytest.fixture

@@ -8,15 +8,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from aigestion.kernel.errors import Misconfigured, Unavailable
 from aigestion.projections.activity import activity
-from aigestion.readstores.clickhouse.http import VERSION_MIN
+from aigestion.readstores.clickhouse.http import VERSION_MIN, ClickHouseServer
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.port import Change, View
 from tests.support.certificates import certificates
-from tests.support.clickhouse_server import ClickHouseProcess
+from tests.support.clickhouse_process import ClickHouseProcess
 from tests.support.engines import free_port
 from tests.support.history import History, chat
 
@@ -210,20 +211,43 @@ async def test_a_server_killed_in_the_middle_of_work_loses_nothing_it_acknowledg
         assert len([row async for row in store.rows(VIEW)]) == head
 
 
-async def test_what_is_older_than_the_retention_goes_and_the_rest_stays(
+async def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(
+    own: ClickHouseProcess,
+) -> None:
+    statement = "SELECT number, randomPrintableASCII(200) FROM numbers(400000)"
+    async with ClickHouseServer.connect(own.url) as engine:
+        blocks = engine.blocks(statement)
+        await anext(blocks)
+
+        own.kill()
+
+        with pytest.raises(Unavailable):
+            [len(block) async for block in blocks]
+
+
+async def test_what_is_older_than_the_retention_goes_when_the_view_serves(
     clickhouse_server: ClickHouseProcess,
 ) -> None:
     history = History()
-    changes = activity.project(history.happened(chat("of long ago")))
+    old = history.happened(chat("of long ago"))
     now = datetime.now(UTC)
-    (recent,) = activity.project(history.happened(chat("of today")))
-    recent.fields["occurred_at"] = now  # type: ignore[index, union-attr]
+    recent = msgspec.structs.replace(history.happened(chat("of today")), occurred_at=now)
+    changes = [change for one in (old, recent) for change in activity.project(one)]
     url = clickhouse_server.url
-    async with ClickHouseReadStore.connect(url, namespace="brief", retention_days=30) as store:
-        await store.prepare(VIEW)
-        await store.apply(VIEW, [*changes, recent], 2)
-        await store._engine.run(f"OPTIMIZE TABLE brief_{VIEW.name}.activity FINAL")
 
-        assert [row.fields["excerpt"] async for row in store.rows(VIEW)] == ["of today"]
+    async with ClickHouseReadStore.connect(url, namespace="brief", retention_days=30) as store:
+
+        async def excerpts() -> set[str]:
+            await store._engine.run(f"OPTIMIZE TABLE brief_{VIEW.name}.activity FINAL")
+            return {row.fields["excerpt"] async for row in store.rows(VIEW)}
+
+        await store.prepare(VIEW)
+        await store.apply(VIEW, changes, 2)
+        while_it_is_built = await excerpts()
+        await store.serve(VIEW)
+        await store.serve(VIEW)
+
+        assert while_it_is_built == {"of long ago", "of today"}
+        assert await excerpts() == {"of today"}
         assert store.kept_since is not None
-        assert history.events[0].occurred_at < store.kept_since < now
+        assert old.occurred_at < store.kept_since < now

@@ -15,9 +15,9 @@ from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.model_calls import model_calls
 from aigestion.projections.projection import Projection
 from aigestion.readstores.clickhouse.engine import Engine
-from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.clickhouse.store import KEYS_IN_STATEMENT_MAX, ClickHouseReadStore
 from aigestion.readstores.clickhouse.tables import Layout
-from aigestion.readstores.port import Put, ReadStore, View
+from aigestion.readstores.port import Delete, Put, ReadStore, View
 from tests.support.samples import history_of_everything
 
 VIEW = View("readings", 1, 1)
@@ -143,6 +143,17 @@ async def test_a_put_that_is_no_whole_row_is_refused_before_anything_is_written(
     assert await stored_rows(engine, database) == 0
 
 
+async def test_many_rows_with_long_keys_are_deleted_at_once(store: ClickHouseReadStore) -> None:
+    keys = [f"'ñ\\\n{n:0200}" for n in range(KEYS_IN_STATEMENT_MAX + 1)]
+    kept = reading("kept", position=5_000)
+    puts = [reading(key, position=n) for n, key in enumerate(keys)]
+    await store.apply(VIEW, [*puts, kept], 1)
+
+    await store.apply(VIEW, [Delete("readings", key) for key in keys], 2)
+
+    assert [row.key async for row in store.rows(VIEW)] == ["kept"]
+
+
 async def test_a_projection_without_tables_is_refused(store: ClickHouseReadStore) -> None:
     with pytest.raises(Misconfigured, match="has no tables"):
         await store.prepare(View("unheard_of", 1, 1))
@@ -178,17 +189,32 @@ async def test_a_view_that_went_back_is_noticed(
     assert len(await rows_of(store)) == 2
 
 
-async def test_a_view_whose_making_was_interrupted_is_none(
-    store: ClickHouseReadStore, engine: Engine, readings: Layout
+@pytest.mark.parametrize("done", [1, 2, 3])
+async def test_a_view_whose_making_was_interrupted_is_none_and_can_be_made(
+    store: ClickHouseReadStore, engine: Engine, readings: Layout, done: int
 ) -> None:
     view = View("readings", 1, 2)
-    await engine.run(f"CREATE DATABASE {readings.database(view)}")
+    for statement in list(readings.statements(view))[:done]:
+        await engine.run(statement)
     half_made = await store.checkpoint(view)
 
     await store.prepare(view)
+    await store.apply(view, [reading()], 1)
 
     assert half_made is None
-    assert await store.checkpoint(view) == 0
+    assert await store.checkpoint(view) == 1
+    assert len(await rows_of(store, view)) == 1
+
+
+async def test_two_processes_may_make_a_view_at_once(engine: Engine, readings: Layout) -> None:
+    view = View("readings", 1, 2)
+    one, other = (ClickHouseReadStore(engine, readings) for _ in range(2))
+
+    await asyncio.gather(*(store.prepare(view) for store in (one, other, one, other)))
+    await one.apply(view, [reading()], 7)
+    await other.prepare(view)
+
+    assert await other.checkpoint(view) == 7
 
 
 async def test_a_cancelled_apply_is_done_when_it_says_so(
@@ -209,15 +235,15 @@ async def test_a_cancelled_apply_is_done_when_it_says_so(
 
 
 @pytest.mark.parametrize("projection", [activity, model_calls], ids=lambda one: one.name)
-@pytest.mark.parametrize("retention_days", [None, 90])
 async def test_the_engine_understands_what_a_cluster_would_be_told(
-    embedded: Engine, projection: Projection, retention_days: int | None
+    embedded: Engine, projection: Projection
 ) -> None:
     """No cluster runs here: its statements are parsed, not run."""
-    layout = Layout(namespace="prod", cluster="everywhere", retention_days=retention_days)
+    layout = Layout(namespace="prod", cluster="everywhere", retention_days=90)
     view = View(projection.name, projection.version, 1)
 
-    for statement in (*layout.statements(view), layout.drop(view)):
+    expiry = str(layout.expiry(view, projection.name))
+    for statement in (*layout.statements(view), expiry, layout.drop(view)):
         tree = "\n".join(line for (line,) in await embedded.query(f"EXPLAIN AST {statement}"))
 
         assert f"prod_{view.name}" in tree

@@ -51,18 +51,19 @@ def test_without_a_cluster_nothing_is_replicated(projection: object) -> None:
     assert "Replicated" not in script
 
 
-@pytest.mark.parametrize("projection", ANALYTICS, ids=lambda one: one.name)
-def test_rows_have_a_retention_and_the_checkpoint_never(projection: object) -> None:
-    view = View(projection.name, projection.version, 1)  # type: ignore[attr-defined]
-    _, *tables, checkpoint = Layout(retention_days=90).statements(view)
+def test_rows_go_only_if_there_is_a_retention() -> None:
+    brief = Layout(namespace="prod", cluster="everywhere", retention_days=90)
 
-    assert all("\nTTL toDateTime(occurred_at) + INTERVAL 90 DAY\n" in table for table in tables)
-    assert "TTL" not in checkpoint
-    assert all("TTL" not in statement for statement in IN_PROCESS.statements(view))
+    assert IN_PROCESS.expiry(VIEW, "model_calls") is None
+    assert brief.expiry(VIEW, "model_calls") == (
+        "ALTER TABLE prod_model_calls_v1_g3.`model_calls` ON CLUSTER 'everywhere' "
+        "MODIFY TTL toDateTime(occurred_at) + INTERVAL 90 DAY"
+    )
+    assert list(brief.statements(VIEW)) == list(ON_CLUSTER.statements(VIEW))
 
 
 def test_no_placeholder_is_left_over() -> None:
-    for layout in (IN_PROCESS, ON_CLUSTER, Layout(retention_days=1)):
+    for layout in (IN_PROCESS, ON_CLUSTER):
         for projection in ANALYTICS:
             view = View(projection.name, projection.version, 1)
             assert not re.search(r"[{}]", "\n".join(layout.statements(view)))

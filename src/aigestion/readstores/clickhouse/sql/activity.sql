@@ -16,5 +16,4 @@ CREATE TABLE IF NOT EXISTS {view}.activity{on_cluster} (
 )
 ENGINE = {replicated}ReplacingMergeTree
 ORDER BY (tenant, position)
-{expiry}
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

@@ -24,5 +24,4 @@ CREATE TABLE IF NOT EXISTS {view}.model_calls{on_cluster} (
 )
 ENGINE = {replicated}ReplacingMergeTree
 ORDER BY (tenant, position)
-{expiry}
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
