@@ -7,32 +7,38 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 STAMP := $(VENV)/.installed
 
-.PHONY: up test check format lock reference wheel bench clean
+.PHONY: up up-full test check format lock reference wheel bench clean
 
 up: $(STAMP)
 	$(BIN)/aigestion up
+
+up-full: $(STAMP)
+	$(BIN)/aigestion up --search elasticsearch
 
 test: $(STAMP)
 	$(BIN)/pytest
 
 check: $(STAMP)
-	$(BIN)/ruff format --check src tests bench examples
-	$(BIN)/ruff check src tests bench examples
+	$(BIN)/ruff format --check src tests bench examples deploy
+	$(BIN)/ruff check src tests bench examples deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m aigestion.reference --check
 	sh deploy/try_wheel.sh $(BIN)/python
 
 format: $(STAMP)
-	$(BIN)/ruff format src tests bench examples
-	$(BIN)/ruff check --fix src tests bench examples
+	$(BIN)/ruff format src tests bench examples deploy
+	$(BIN)/ruff check --fix src tests bench examples deploy
 
 reference: $(STAMP)
 	$(BIN)/python -m aigestion.reference --write
 
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(STAMP)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --extra elasticsearch --extra embedded --extra eventsourcing --group dev pyproject.toml -o requirements.lock
+	$(BIN)/$(COMPILE) --extra elasticsearch --extra embedded --extra eventsourcing --group dev pyproject.toml \
+		-o requirements.lock
+	$(BIN)/$(COMPILE) -c requirements.lock --extra embeddings pyproject.toml -o deploy/image.lock
+	$(BIN)/$(COMPILE) -c requirements.lock deploy/build.in -o deploy/build.lock
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.append

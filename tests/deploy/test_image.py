@@ -27,7 +27,8 @@ Lock = dict[str, dict[str, set[str]]]
 def test_the_image_gets_what_the_program_needs_at_the_versions_that_are_tested() -> None:
     everything, image = _lock(ROOT / "requirements.lock"), _lock(DEPLOY / "image.lock")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    roots = [*project["project"]["dependencies"], *_lines(DEPLOY / "image.in")]
+    extras = project["project"]["optional-dependencies"]
+    roots = [*project["project"]["dependencies"], *extras["embeddings"]]
 
     assert _closure(roots) - set(image) == set()
     assert {name: everything[name] for name in image} == image
