@@ -1,0 +1,177 @@
+"""The read model `search` in Elasticsearch: two indices, whose text is read as English and as Spanish."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any
+
+import msgspec
+
+from aigestion.kernel.errors import Unavailable
+from aigestion.queries.answer import BIGINT_MAX, CURSOR_CHARS_MAX, Cursors, Page, invalid
+from aigestion.queries.elasticsearch_bodies import Body, any_word, asked, marking
+from aigestion.queries.elasticsearch_marks import Marks
+from aigestion.queries.passage_hit import PassageHit
+from aigestion.queries.search import Hit, HitKind, Question
+from aigestion.queries.web_question import telling, words_of
+from aigestion.readstores.elasticsearch.answering import (
+    ENGINE,
+    NoSuchIndex,
+    SearchForgotten,
+    answering,
+)
+from aigestion.readstores.elasticsearch.scan import forget
+from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
+from aigestion.readstores.port import View
+
+TIMEOUT_SECONDS = 10.0
+CURSOR_MINUTES_MAX = 5
+"""How long a search can be paged through from one page to the next."""
+TEXT_CHARS_MAX = 50_000
+"""Of a text whose words are looked for."""
+WORDS_MAX = 32
+
+_COLLECTIONS: Mapping[HitKind, str] = {"message": "messages", "document": "passages"}
+_KEEP_ALIVE = f"{CURSOR_MINUTES_MAX}m"
+_SORT: list[Body] = [
+    {"_score": {"order": "desc"}},
+    {"position": {"order": "desc"}},
+    {"n": {"order": "asc", "unmapped_type": "long"}},
+]
+_Long = Annotated[int, msgspec.Meta(ge=-BIGINT_MAX - 1, le=BIGINT_MAX)]
+
+
+class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The moment that all pages show, and the last hit shown: by `_SORT`, and by its place in the index."""
+
+    moment: Annotated[str, msgspec.Meta(max_length=CURSOR_CHARS_MAX, pattern=r"^[\w=+/-]+$")]
+    sort: tuple[float, _Long, _Long, _Long]
+
+
+class ElasticsearchTextSearch:
+    """A `TextSearch`: hits are ordered by score, then the newest first. A cursor ends `CURSOR_MINUTES_MAX`
+    after the page it came with."""
+
+    def __init__(self, store: ElasticsearchReadStore) -> None:
+        self._indices = store.indices
+        self._client = store.client.options(request_timeout=TIMEOUT_SECONDS)
+
+    async def page(
+        self, view: View, question: Question, *, limit: int, cursor: str | None
+    ) -> Page[Hit]:
+        cursors = Cursors(_After, ("search", *msgspec.structs.astuple(question)))
+        key = cursors.decode(cursor)
+        kinds = [kind for kind in _COLLECTIONS if question.wants(kind)]
+        query = asked(question.q)
+        if query is None or not kinds:
+            return Page([], None)
+        marks = Marks(marking(question.q))
+        with _answered(view):
+            moment = key.moment if key else await self._moment(view, kinds)
+            try:
+                answer = await self._search(
+                    pit={"id": moment, "keep_alive": _KEEP_ALIVE},
+                    query=_within(question, query),
+                    sort=_SORT,
+                    search_after=key.sort if key else None,
+                    highlight=marks.request(),
+                    size=limit + 1,
+                )
+            except BaseException:
+                await self._forget(moment)
+                raise
+        hits, moment = answer["hits"]["hits"], answer["pit_id"]
+        shown = [self._hit(view, hit, marks.shown(hit)) for hit in hits[:limit]]
+        if len(hits) <= limit:
+            await self._forget(moment)
+            return Page(shown, None)
+        return Page(shown, cursors.encode(_After(moment, tuple(hits[limit - 1]["sort"]))))
+
+    async def passages(self, view: View, tenant: str, text: str, *, limit: int) -> list[PassageHit]:
+        """Its longest `WORDS_MAX` words are looked for."""
+        words = telling(words_of(text[:TEXT_CHARS_MAX]))
+        words = sorted(words, key=lambda word: (-len(word), word))[:WORDS_MAX]
+        if not words:
+            return []
+        with _answered(view):
+            answer = await self._search(
+                index=self._indices.name(view, "passages"),
+                query=_within(Question(tenant, text, "document", None), any_word(words)),
+                sort=_SORT,
+                size=limit,
+            )
+        return [
+            msgspec.convert({**hit["_source"], "score": hit["_score"]}, PassageHit)
+            for hit in answer["hits"]["hits"]
+        ]
+
+    async def _moment(self, view: View, kinds: Sequence[HitKind]) -> str:
+        indices = [self._indices.name(view, _COLLECTIONS[kind]) for kind in kinds]
+        answer = await self._client.open_point_in_time(index=indices, keep_alive=_KEEP_ALIVE)
+        return str(answer.body["id"])
+
+    async def _search(self, **how: Any) -> Any:
+        answer = await self._client.search(
+            # With the same weights for words in every index and shard: scores must compare.
+            search_type="dfs_query_then_fetch",
+            source={"excludes": ["*_plain"]},
+            timeout=f"{TIMEOUT_SECONDS:g}s",
+            track_total_hits=False,
+            allow_partial_search_results=False,
+            **how,
+        )
+        if answer.body["timed_out"]:
+            raise Unavailable("Elasticsearch takes too long over a search.", engine=ENGINE)
+        return answer.body
+
+    async def _forget(self, moment: str) -> None:
+        with suppress(Exception):  # it goes by itself
+            await forget(self._client, moment)
+
+    def _hit(self, view: View, hit: Mapping[str, Any], shown: str) -> Hit:
+        kind = self._kind(view, hit["_index"])
+        row = hit["_source"]
+        passage = (
+            {"passage": row["n"], "id": f"{row['document_id']}/{row['n']}"} if "n" in row else {}
+        )
+        fields = {
+            "id": hit["_id"], "title": None, **row, **passage,
+            "kind": kind, "score": hit["_score"], "highlight": shown,
+        }  # fmt: skip
+        return msgspec.convert(fields, Hit)
+
+    def _kind(self, view: View, index: str) -> HitKind:
+        """A cursor may have been made up: what it leads to must be ours."""
+        of_projection = f"{self._indices.namespace}-{view.projection}_v"
+        for kind, collection in _COLLECTIONS.items():
+            if index.startswith(of_projection) and index.endswith(f"-{collection}"):
+                return kind
+        raise invalid("cursor", "is not a cursor of this query")
+
+
+def _within(question: Question, query: Body) -> Body:
+    """Of this tenant only, whatever is asked."""
+    filters: list[Body] = [{"term": {"tenant": question.tenant}}]
+    if question.conversation_id is not None:
+        filters.append({"term": {"conversation_id": str(question.conversation_id)}})
+    return {"bool": {"filter": filters, "must": query}}
+
+
+@contextmanager
+def _answered(view: View) -> Iterator[None]:
+    """The errors of a search, as the caller is to hear of them."""
+    from elasticsearch import BadRequestError
+
+    try:
+        with answering():
+            yield
+    except NoSuchIndex as error:
+        raise Unavailable(f"The view {view.name} was just replaced.", engine=ENGINE) from error
+    except SearchForgotten as error:
+        what = (
+            f"is too old: a page leads to the next for {CURSOR_MINUTES_MAX} minutes; search again"
+        )
+        raise invalid("cursor", what) from error
+    except BadRequestError as error:
+        if "point in time" in str(error.body) or "pit" in str(error.body).lower():
+            raise invalid("cursor", "is not a cursor of this query") from error
+        raise
