@@ -32,6 +32,7 @@ class DataDir:
         self.nats = self.path / "nats"
         self.clickhouse = self.path / "clickhouse"
         self.qdrant = self.path / "qdrant"
+        self.elasticsearch = self.path / "elasticsearch"
         self.logs = self.path / "logs"
         self.run = self.path / "run"
         """Pid files and remembered ports of the engines."""

@@ -20,6 +20,8 @@ for it. A bare number would do for the kernel, but initdb wants a user with a na
 the same user do not get at the engines' files: the data dir itself stays root's, mode 0700."""
 CACHE = Path("/var/cache/aigestion")
 """Where binaries are copied to if this user cannot reach them, as in a venv under /root."""
+STATE = Path("/var/lib/aigestion")
+"""Where an engine of another user keeps what it cannot keep in a data dir, which it may not walk to."""
 
 
 class EngineUser(msgspec.Struct, frozen=True):
@@ -51,6 +53,11 @@ class EngineUser(msgspec.Struct, frozen=True):
             for name in (*files, *folders):
                 os.chown(Path(parent) / name, *self.owner, follow_symlinks=False)
         os.chown(folder, *self.owner)
+
+    def own_folder(self, name: str) -> Path:
+        """A folder that this user, not being us, can walk to; there may be none yet."""
+        STATE.mkdir(mode=0o711, parents=True, exist_ok=True)
+        return STATE / name
 
     def folder_argument(self, folder: Path) -> str:
         """How an engine that is started in this folder names it.
