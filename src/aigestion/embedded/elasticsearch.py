@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from aigestion.embedded.datadir import DataDir
@@ -15,7 +16,7 @@ from aigestion.embedded.elasticsearch_home import VERSIONS, Home, prepared_home
 from aigestion.embedded.pid_file import wait_until
 from aigestion.embedded.ports import LOOPBACK, on_kept_port
 from aigestion.embedded.private_file import write_private
-from aigestion.embedded.privileges import EngineUser, engine_user
+from aigestion.embedded.privileges import STATE, EngineUser, engine_user
 from aigestion.embedded.process import Command
 from aigestion.embedded.supervised import EngineStatus, Supervised
 
@@ -42,6 +43,7 @@ class EmbeddedElasticsearch:
         self.version = version
         self._data_dir = data_dir
         self._user = user or engine_user()
+        self.folder = _folder(data_dir, self._user)
         self._heap_mib = heap_mib
         self._server: Supervised | None = None
 
@@ -55,39 +57,18 @@ class EmbeddedElasticsearch:
         """The URL with the credential."""
         return f"http://{USER}:{self.password}@{LOOPBACK}:{self.port}"
 
-    @property
-    def folder(self) -> Path:
-        """Its own folder; for root, one outside of the data dir, which is closed to whom it runs as.
-
-        Unlike other engines it insists on walking there. That folder belongs to this data dir and to no
-        later one at the same path: what former ones left is removed.
-        """
-        if self._user.owner is None:
-            return self._data_dir.elasticsearch
-        path = str(self._data_dir.path)
-        of_path = hashlib.sha256(path.encode()).hexdigest()[:12]
-        own = hashlib.sha256(self._data_dir.secret("elasticsearch-folder").encode()).hexdigest()[
-            :12
-        ]
-        folder = self._user.own_folder(f"elasticsearch-{of_path}-{own}")
-        for former in folder.parent.glob(f"elasticsearch-{of_path}-*"):
-            if former != folder:
-                shutil.rmtree(former, ignore_errors=True)
-        return folder
-
     async def start(self) -> None:
         """Fetch the server if it was never fetched, start it and wait until it answers.
 
         The port stays the same as long as nobody else takes it. Raises `Unavailable`, `Misconfigured`.
         """
         home = await prepared_home(self.version, self._user)
-        folder = self.folder
-        self._user.give(folder)
-
-        async def start(port: int) -> None:
-            await self._start(home, folder, port)
-
-        self.port = await on_kept_port(self._data_dir.run / "elasticsearch.port", start)
+        for former in self.folder.parent.glob(_of_path(self._data_dir, "*")):
+            if former != self.folder:
+                shutil.rmtree(former, ignore_errors=True)
+        self._user.give(self.folder)
+        remembered = self._data_dir.run / "elasticsearch.port"
+        self.port = await on_kept_port(remembered, partial(self._start, home))
 
     async def stop(self) -> None:
         """Write everything and end."""
@@ -98,8 +79,9 @@ class EmbeddedElasticsearch:
         """None before the first start."""
         return self._server.status() if self._server else None
 
-    async def _start(self, home: Home, folder: Path, port: int) -> None:
-        self._write_configuration(home, folder, port)
+    async def _start(self, home: Home, port: int) -> None:
+        folder = self.folder
+        self._write_configuration(home, port)
         await wait_until(lambda: not _is_locked(folder / "data/node.lock"), LEFT_SECONDS_MAX)
         self._server = Supervised(
             Command(
@@ -119,9 +101,10 @@ class EmbeddedElasticsearch:
         )
         await self._server.start()
 
-    def _write_configuration(self, home: Home, folder: Path, port: int) -> None:
+    def _write_configuration(self, home: Home, port: int) -> None:
+        folder, heap_mib = self.folder, self._heap_mib
         files = configuration(
-            home.elasticsearch, folder, port=port, password=self.password, heap_mib=self._heap_mib
+            home.elasticsearch, folder, port=port, password=self.password, heap_mib=heap_mib
         )
         shutil.rmtree(folder / "tmp", ignore_errors=True)
         for name in ("config", "data", "logs", "tmp"):
@@ -136,6 +119,25 @@ class EmbeddedElasticsearch:
                 return b" 200 " in await _first_line(port, f"{USER}:{self.password}")
         except (OSError, TimeoutError):
             return False
+
+
+def _folder(data_dir: DataDir, user: EngineUser) -> Path:
+    """Its own folder; for root, one outside of the data dir, which is closed to whom it runs as.
+
+    Unlike other engines it insists on walking there. That folder belongs to this data dir and to no later
+    one at the same path: what former ones left is removed.
+    """
+    if user.owner is None:
+        return data_dir.elasticsearch
+    return STATE / _of_path(data_dir, _short(data_dir.secret("elasticsearch-folder")))
+
+
+def _of_path(data_dir: DataDir, name: str) -> str:
+    return f"elasticsearch-{_short(str(data_dir.path))}-{name}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _launcher(home: Home, folder: Path) -> tuple[str, ...]:

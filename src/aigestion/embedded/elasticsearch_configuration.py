@@ -24,7 +24,8 @@ appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = [%d{ISO8601}{UTC}][%-5p][%c{1.}] %m%n%throwable{short.message}
 rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
-logger.watched_files.name = org.elasticsearch.entitlement.runtime.policy.PolicyManager.x-pack-security.org.elasticsearch.security
+logger.watched_files.name = org.elasticsearch.entitlement.runtime.policy.PolicyManager.\\
+  x-pack-security.org.elasticsearch.security
 logger.watched_files.level = error
 """
 

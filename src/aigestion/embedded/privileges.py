@@ -45,6 +45,8 @@ class EngineUser(msgspec.Struct, frozen=True):
 
     def give(self, folder: Path) -> None:
         """Make an engine's folder, or hand over one that root owns (a backup that was put back)."""
+        if folder.parent == STATE:
+            STATE.mkdir(mode=0o711, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         if self.owner is None or folder.stat().st_uid != 0:
             return
@@ -53,11 +55,6 @@ class EngineUser(msgspec.Struct, frozen=True):
             for name in (*files, *folders):
                 os.chown(Path(parent) / name, *self.owner, follow_symlinks=False)
         os.chown(folder, *self.owner)
-
-    def own_folder(self, name: str) -> Path:
-        """A folder that this user, not being us, can walk to; there may be none yet."""
-        STATE.mkdir(mode=0o711, parents=True, exist_ok=True)
-        return STATE / name
 
     def folder_argument(self, folder: Path) -> str:
         """How an engine that is started in this folder names it.
