@@ -15,9 +15,11 @@ from aigestion.projections.fingerprint import canonical
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.readstores.clickhouse.engine import ClickHouse
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, ReadStore, Row, View
 from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.qdrant.store import QdrantEdgeReadStore
+from tests.support.elasticsearch import elasticsearch_store
 from tests.support.embedder import WordEmbedder
 from tests.support.log import migrated
 
@@ -26,6 +28,7 @@ OTHER = View("documents", 1, 2)
 MOMENT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 FIELDS = ("document_key", "tenant", "document_id", "n", "title", "text", "added_at", "position")
 SCRIPTS = Path(__file__).parent / "read_store_sql"
+MAPPINGS = Path(__file__).parent / "read_store_mappings"
 
 
 @pytest.fixture
@@ -54,7 +57,28 @@ async def qdrant(tmp_path: Path) -> AsyncIterator[QdrantEdgeReadStore]:
     await store.close()
 
 
-@pytest.fixture(params=["memory", "postgres", "clickhouse", "qdrant"])
+@pytest.fixture
+async def elasticsearch_8_19() -> AsyncIterator[ElasticsearchReadStore]:
+    async with elasticsearch_store("elasticsearch 8.19.0", MAPPINGS) as store:
+        yield store
+
+
+@pytest.fixture
+async def elasticsearch_9_2() -> AsyncIterator[ElasticsearchReadStore]:
+    async with elasticsearch_store("elasticsearch 9.2.4", MAPPINGS) as store:
+        yield store
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        "postgres",
+        "clickhouse",
+        "qdrant",
+        "elasticsearch_8_19",
+        "elasticsearch_9_2",
+    ]
+)
 def store(request: pytest.FixtureRequest) -> ReadStore:
     return request.getfixturevalue(request.param)
 
@@ -62,7 +86,9 @@ def store(request: pytest.FixtureRequest) -> ReadStore:
 @pytest.fixture
 def keeps_facts(request: pytest.FixtureRequest) -> bool:
     """Whether the store takes whole rows only."""
-    return isinstance(request.getfixturevalue("store"), ClickHouseReadStore)
+    return isinstance(
+        request.getfixturevalue("store"), ClickHouseReadStore | ElasticsearchReadStore
+    )
 
 
 def passage(key: str = "demo/a/0", **fields: Any) -> Put:

@@ -43,7 +43,6 @@ def marks(hit: Hit) -> list[str]:
         ("posiciones densas", SPANISH, ["posición", "densa"]),
         ("posicion densa", SPANISH, ["posición", "densa"]),
         ("hueco", SPANISH, ["huecos"]),
-        ("hablando", "el perro habla", ["habla"]),
         ("the holes", ENGLISH, ["holes"]),
         ('"no holes"', ENGLISH, ["no", "holes"]),
         ("holes or huecos", ENGLISH, ["holes"]),
@@ -114,6 +113,24 @@ async def test_filters_narrow_the_search(views: Views, queries: SearchQueries) -
     assert [hit.kind for hit in messages.data.items] == ["message", "message"]
     assert [hit.kind for hit in documents.data.items] == ["document"]
     assert [hit.conversation_id for hit in one.data.items] == [id_of("one")]
+
+
+async def test_another_tenants_texts_change_neither_hits_nor_scores(
+    views: Views, queries: SearchQueries
+) -> None:
+    history = await said(views, ENGLISH, "dense dense ferry", "a ferry that is full of holes")
+    history.happened(document("Log", "dense ferry"))
+    await views.show(history.events[-1:])
+    alone = await found(queries, "dense or ferry")
+    theirs = [chat("dense " * 3, "theirs"), document("Log", "ferry ferry"), chat("ferry", "theirs")]
+    for event in theirs:
+        history.happened(event, tenant="other")
+
+    await views.show(history.events[-len(theirs) :])
+
+    assert await found(queries, "dense or ferry") == alone
+    assert len(alone) == 4
+    assert len(await found(queries, "dense or ferry", tenant="other")) == 3
 
 
 async def test_a_highlight_is_safe_html_whatever_was_written(

@@ -1,6 +1,11 @@
-"""What Elasticsearch is asked: a question's words in English and in Spanish at once, and what to mark."""
+"""What Elasticsearch is asked: a question's words in English and in Spanish at once, and how hits are scored.
 
-from collections.abc import Callable, Iterable, Sequence
+What is found, and what that scores, are two things. Elasticsearch's own scores weigh a word by how rare it is
+among the texts of all tenants; one tenant's texts would change another's answers. Here a word scores by how
+often it is in the hit, and whoever wants rare words to count more brings their weights along.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -17,22 +22,22 @@ class Language(msgspec.Struct, frozen=True):
     """How one language is looked for."""
 
     name: str
-    fields: Sequence[str]
-    """All read by the analyzer of this name."""
+    endings: Sequence[str]
+    """Of the fields with a text as it is read in this language: all by the analyzer of this name."""
     spelled: Callable[[str], str]
     """Questions as these fields have their words."""
+
+    @property
+    def fields(self) -> list[str]:
+        return [f"{field}{ending}" for field in ("text", "title") for ending in self.endings]
 
     def says_something(self, text: str) -> bool:
         """Whether it is more than stop words."""
         return any(word not in stop_words(self.name) for word in words_of(text))
 
 
-def _fields(*endings: str) -> list[str]:
-    return [f"text{end}" for end in endings] + [f"title{end}^{TITLE_BOOST}" for end in endings]
-
-
-ENGLISH = Language("english", _fields(".english"), lambda text: text)
-SPANISH = Language("spanish", _fields(".spanish", "_plain"), plain)
+ENGLISH = Language("english", (".english",), lambda text: text)
+SPANISH = Language("spanish", (".spanish", "_plain"), plain)
 """A text without accents is in `.spanish` only, one with accents is in `_plain` without them as well."""
 LANGUAGES = (ENGLISH, SPANISH)
 
@@ -44,9 +49,18 @@ def asked(q: str) -> Body | None:
 
 
 def any_word(words: Iterable[str]) -> Body:
-    """Finds what has one of these words, rare ones counting more."""
+    """Finds what has at least one of these words, in either language."""
     text = " ".join(words)
     return _either(_match(language, text, "or", "none") for language in LANGUAGES)
+
+
+def scored(words: Mapping[str, float]) -> list[Body]:
+    """A score for each word, with its weight: from 0 to 1 the more often it is in the text, half for the title."""
+    return [
+        _how_often(field, word, weight * boost)
+        for word, weight in words.items()
+        for field, boost in (("text", 1.0), ("title", TITLE_BOOST))
+    ]
 
 
 def marking(q: str) -> list[str]:
@@ -112,6 +126,22 @@ def _match(
             "zero_terms_query": of_nothing,
         }
     }
+
+
+def _how_often(field: str, word: str, weight: float) -> Body:
+    """An interval scores by nothing but how often it is there; in both languages it counts once."""
+    return _either(
+        {
+            "intervals": {
+                f"{field}{ending}": {
+                    "match": {"query": language.spelled(word), "max_gaps": 0, "ordered": True},
+                    "boost": weight,
+                }
+            }
+        }
+        for language in LANGUAGES
+        for ending in language.endings
+    )
 
 
 def _either(bodies: Iterable[Body]) -> Body:

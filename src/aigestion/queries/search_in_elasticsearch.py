@@ -1,5 +1,6 @@
 """The read model `search` in Elasticsearch: two indices, whose text is read as English and as Spanish."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ import msgspec
 
 from aigestion.kernel.errors import Unavailable
 from aigestion.queries.answer import BIGINT_MAX, CURSOR_CHARS_MAX, Cursors, Page, invalid
-from aigestion.queries.elasticsearch_bodies import Body, any_word, asked, marking
+from aigestion.queries.elasticsearch_bodies import Body, any_word, asked, marking, scored
 from aigestion.queries.elasticsearch_marks import Marks
 from aigestion.queries.passage_hit import PassageHit
 from aigestion.queries.search import Hit, HitKind, Question
@@ -29,6 +30,8 @@ CURSOR_MINUTES_MAX = 5
 TEXT_CHARS_MAX = 50_000
 """Of a text whose words are looked for."""
 WORDS_MAX = 32
+COMMON_PASSAGES_MIN = 1_000
+"""A word that more passages than this have, and more than half of them, is too common to look up."""
 
 _COLLECTIONS: Mapping[HitKind, str] = {"message": "messages", "document": "passages"}
 _KEEP_ALIVE = f"{CURSOR_MINUTES_MAX}m"
@@ -48,8 +51,10 @@ class _After(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ElasticsearchTextSearch:
-    """A `TextSearch`: hits are ordered by score, then the newest first. A cursor ends `CURSOR_MINUTES_MAX`
-    after the page it came with."""
+    """A `TextSearch`: hits are ordered by score, then the newest first; all pages show one moment.
+
+    A cursor ends `CURSOR_MINUTES_MAX` after the page it came with.
+    """
 
     def __init__(self, store: ElasticsearchReadStore) -> None:
         self._indices = store.indices
@@ -64,13 +69,14 @@ class ElasticsearchTextSearch:
         query = asked(question.q)
         if query is None or not kinds:
             return Page([], None)
-        marks = Marks(marking(question.q))
+        words = marking(question.q)
+        marks = Marks(words)
         with _answered(view):
             moment = key.moment if key else await self._moment(view, kinds)
             try:
                 answer = await self._search(
                     pit={"id": moment, "keep_alive": _KEEP_ALIVE},
-                    query=_within(question, query),
+                    query=_within(question, query, dict.fromkeys(words, 1.0)),
                     sort=_SORT,
                     search_after=key.sort if key else None,
                     highlight=marks.request(),
@@ -88,14 +94,21 @@ class ElasticsearchTextSearch:
 
     async def passages(self, view: View, tenant: str, text: str, *, limit: int) -> list[PassageHit]:
         """Its longest `WORDS_MAX` words are looked for."""
-        words = telling(words_of(text[:TEXT_CHARS_MAX]))
-        words = sorted(words, key=lambda word: (-len(word), word))[:WORDS_MAX]
+        found = telling(words_of(text[:TEXT_CHARS_MAX]))
+        words = sorted(found, key=lambda word: (-len(word), word))[:WORDS_MAX]
         if not words:
             return []
+        question = Question(tenant, text, "document", None)
+        index = self._indices.name(view, "passages")
         with _answered(view):
+            counts, total = await self._counts(index, question, words)
+            if not counts:
+                return []
+            rare = [word for word in counts if counts[word] <= max(COMMON_PASSAGES_MIN, total // 2)]
+            weights = {word: _weight(count, total) for word, count in counts.items()}
             answer = await self._search(
-                index=self._indices.name(view, "passages"),
-                query=_within(Question(tenant, text, "document", None), any_word(words)),
+                index=index,
+                query=_within(question, any_word(rare or counts), weights),
                 sort=_SORT,
                 size=limit,
             )
@@ -104,6 +117,24 @@ class ElasticsearchTextSearch:
             for hit in answer["hits"]["hits"]
         ]
 
+    async def _counts(
+        self, index: str, question: Question, words: Sequence[str]
+    ) -> tuple[dict[str, int], int]:
+        """How many of the tenant's passages have each word, words that none has left out; and all of them."""
+        answer = await self._search(
+            index=index,
+            query=_within(question, {"match_all": {}}, {}),
+            aggregations={
+                "words": {"filters": {"filters": {word: any_word([word]) for word in words}}},
+                "all": {"value_count": {"field": "position"}},
+            },
+            size=0,
+        )
+        found = answer["aggregations"]["words"]["buckets"]
+        counts = {word: int(found[word]["doc_count"]) for word in words}
+        total = int(answer["aggregations"]["all"]["value"])
+        return {word: count for word, count in counts.items() if count}, total
+
     async def _moment(self, view: View, kinds: Sequence[HitKind]) -> str:
         indices = [self._indices.name(view, _COLLECTIONS[kind]) for kind in kinds]
         answer = await self._client.open_point_in_time(index=indices, keep_alive=_KEEP_ALIVE)
@@ -111,8 +142,6 @@ class ElasticsearchTextSearch:
 
     async def _search(self, **how: Any) -> Any:
         answer = await self._client.search(
-            # With the same weights for words in every index and shard: scores must compare.
-            search_type="dfs_query_then_fetch",
             source={"excludes": ["*_plain"]},
             timeout=f"{TIMEOUT_SECONDS:g}s",
             track_total_hits=False,
@@ -148,12 +177,17 @@ class ElasticsearchTextSearch:
         raise invalid("cursor", "is not a cursor of this query")
 
 
-def _within(question: Question, query: Body) -> Body:
-    """Of this tenant only, whatever is asked."""
-    filters: list[Body] = [{"term": {"tenant": question.tenant}}]
+def _within(question: Question, query: Body, words: Mapping[str, float]) -> Body:
+    """What matches, of this tenant only, whatever is asked; scored by the words with their weights."""
+    filters: list[Body] = [{"term": {"tenant": question.tenant}}, query]
     if question.conversation_id is not None:
         filters.append({"term": {"conversation_id": str(question.conversation_id)}})
-    return {"bool": {"filter": filters, "must": query}}
+    return {"bool": {"filter": filters, "should": scored(words)}}
+
+
+def _weight(count: int, total: int) -> float:
+    """The fewer passages have a word, the more it counts."""
+    return math.log(1 + (total - count + 0.5) / (count + 0.5))
 
 
 @contextmanager

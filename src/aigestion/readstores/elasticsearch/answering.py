@@ -7,7 +7,7 @@ from typing import Any
 from aigestion.kernel.errors import Unavailable
 
 ENGINE = "elasticsearch"
-MAY_PASS = (429, 502, 503, 504)
+MAY_PASS = (429, 500, 502, 503, 504)
 """Too busy, no master, a node that is going or coming."""
 REASON_CHARS_MAX = 300
 

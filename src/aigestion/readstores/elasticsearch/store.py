@@ -66,7 +66,7 @@ class ElasticsearchReadStore:
     ) -> None:
         self.client = client
         self.indices = Indices(client, namespace)
-        self._mappings = mappings
+        self.mappings = mappings
         self._views: defaultdict[View, _Known] = defaultdict(_Known)
 
     @classmethod
@@ -275,7 +275,7 @@ class ElasticsearchReadStore:
                 yield known
 
     def _collections(self, view: View) -> Mapping[str, Collection]:
-        return collections_of(view.projection, self._mappings)
+        return collections_of(view.projection, self.mappings)
 
 
 class _Known:
