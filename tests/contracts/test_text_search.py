@@ -163,6 +163,20 @@ async def test_a_long_text_is_shown_where_the_words_are(
     assert len(hit.highlight) < 300
 
 
+async def test_a_word_far_into_a_very_long_text_is_found_though_not_shown(
+    views: Views, queries: SearchQueries
+) -> None:
+    await said(views, "día " * 6_000 + "the ferry leaves")
+
+    [hit] = await found(queries, "ferry")
+    [other] = await found(queries, "ferry dia")
+
+    assert marks(hit) == []
+    assert hit.highlight.startswith("día día")
+    assert hit.highlight.endswith("…")
+    assert marks(other)[0] == "día"
+
+
 async def test_the_better_match_comes_first(views: Views, queries: SearchQueries) -> None:
     await said(views, "the ferry, once", "ferry ferry ferry", "no boat")
 

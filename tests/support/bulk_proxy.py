@@ -32,7 +32,7 @@ class BulkProxy:
         credential, _, self._address = url.removeprefix("http://").rpartition("@")
         user, _, password = credential.partition(":")
         self._lost = False
-        self._auth = aiohttp.BasicAuth(user, password)
+        self._authorization = aiohttp.encode_basic_auth(user, password)
 
     async def handle(self, request: web.Request) -> web.Response:
         self.paths.append(request.path)
@@ -66,8 +66,9 @@ class BulkProxy:
     async def _forward(self, request: web.Request, body: bytes) -> web.Response:
         kept = ("accept", "content-type")
         headers = {name: request.headers[name] for name in kept if name in request.headers}
+        headers["authorization"] = self._authorization
         async with (
-            aiohttp.ClientSession(auth=self._auth) as session,
+            aiohttp.ClientSession() as session,
             session.request(
                 request.method,
                 f"http://{self._address}{request.path_qs}",
@@ -101,10 +102,10 @@ async def answering_with(handle: Any) -> AsyncIterator[str]:
     """A local HTTP server that answers everything this way; its URL."""
     application = web.Application(client_max_size=BODY_BYTES_MAX)
     application.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0]
         yield f"http://{host}:{port}"

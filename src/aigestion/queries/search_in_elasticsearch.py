@@ -71,7 +71,7 @@ class ElasticsearchTextSearch:
             return Page([], None)
         words = marking(question.q)
         marks = Marks(words)
-        with _answered(view):
+        with _answered(view, with_cursor=key is not None):
             moment = key.moment if key else await self._moment(view, kinds)
             try:
                 answer = await self._search(
@@ -191,7 +191,7 @@ def _weight(count: int, total: int) -> float:
 
 
 @contextmanager
-def _answered(view: View) -> Iterator[None]:
+def _answered(view: View, *, with_cursor: bool = False) -> Iterator[None]:
     """The errors of a search, as the caller is to hear of them."""
     from elasticsearch import BadRequestError
 
@@ -206,6 +206,6 @@ def _answered(view: View) -> Iterator[None]:
         )
         raise invalid("cursor", what) from error
     except BadRequestError as error:
-        if "point in time" in str(error.body) or "pit" in str(error.body).lower():
+        if with_cursor:  # without one it would be a fault of ours
             raise invalid("cursor", "is not a cursor of this query") from error
         raise

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch
 
 REQUEST_BYTES_MAX = 8 * 1024 * 1024
-REQUEST_ITEMS_MAX = 5_000
+REQUEST_ITEMS_MAX = 1_000
+REQUESTS_AT_ONCE_MAX = 2
+"""While one is being answered, the next is put together."""
 TIMEOUT_SECONDS = 60.0
 TRIES_MAX = 6
 PAUSE_SECONDS_MIN = 0.1
@@ -56,10 +58,17 @@ async def write(client: "AsyncElasticsearch", index: str, items: Sequence[Item])
     Raises `ChangeRejected` for a document that is never taken, `NoSuchIndex`, `Unavailable` for what
     was put off too often. Others may have been written then; to write them again changes nothing.
     """
-    all_new = True
-    for part in _parts(items):
-        all_new &= await _write(client, index, part)
-    return all_new
+    parts = _parts(items)
+
+    async def some() -> bool:
+        return all([await _write(client, index, part) for part in parts])
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            all_new = [tasks.create_task(some()) for _ in range(REQUESTS_AT_ONCE_MAX)]
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return all(task.result() for task in all_new)
 
 
 async def _write(client: "AsyncElasticsearch", index: str, lines: list[bytes]) -> bool:
