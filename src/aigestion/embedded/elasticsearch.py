@@ -26,6 +26,8 @@ HEALTH_TIMEOUT_SECONDS = 5.0
 STOP_SIGNALS = ((signal.SIGTERM, 20.0),)
 LEFT_SECONDS_MAX = 10.0
 """How long the server goes on after its launcher was killed: it notices by itself."""
+_HEALTH = "/_cluster/health"
+_WITH_ITS_INDICES = f"{_HEALTH}?wait_for_status=yellow&timeout=1s"
 
 
 class EmbeddedElasticsearch:
@@ -94,7 +96,7 @@ class EmbeddedElasticsearch:
                 death_signal=signal.SIGTERM,
                 environment={"ES_TMPDIR": str(folder / "tmp"), "LC_ALL": "C.UTF-8"},
             ),
-            ready=lambda pid: self._answers(port),
+            ready=lambda pid: self._answers(port, _WITH_ITS_INDICES),
             ready_seconds_max=READY_SECONDS_MAX,
             stop_signals=STOP_SIGNALS,
             well=lambda pid: self._answers(port),
@@ -112,11 +114,11 @@ class EmbeddedElasticsearch:
         for name, text in files.items():
             write_private(folder / "config" / name, text.encode(), self._user.owner)
 
-    async def _answers(self, port: int) -> bool:
+    async def _answers(self, port: int, path: str = _HEALTH) -> bool:
         """Whether it lets us in and has elected itself."""
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_SECONDS):
-                return b" 200 " in await _first_line(port, f"{USER}:{self.password}")
+                return b" 200 " in await _first_line(port, path, f"{USER}:{self.password}")
         except (OSError, TimeoutError):
             return False
 
@@ -170,13 +172,13 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-async def _first_line(port: int, credential: str) -> bytes:
+async def _first_line(port: int, path: str, credential: str) -> bytes:
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
     try:
         encoded = base64.b64encode(credential.encode()).decode()
         writer.write(
-            b"GET /_cluster/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-            + f"Authorization: Basic {encoded}\r\n\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            f"Authorization: Basic {encoded}\r\n\r\n".encode()
         )
         return await reader.readline()
     finally:

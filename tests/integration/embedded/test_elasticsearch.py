@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from aigestion.embedded import elasticsearch_home
@@ -18,7 +19,7 @@ from aigestion.embedded.supervised import State
 from aigestion.kernel.errors import Misconfigured, Unavailable
 from aigestion.readstores.elasticsearch.client import opened_elasticsearch
 from tests.support.elasticsearch import elasticsearch_url
-from tests.support.processes import family_of, is_alive, kill_9, status_of, until
+from tests.support.processes import is_alive, kill_9, status_of, until
 
 NEWEST = VERSIONS[-1]
 
@@ -62,13 +63,19 @@ def pid_of(server: EmbeddedElasticsearch) -> int:
     return status.pid
 
 
+def family_of(server: EmbeddedElasticsearch) -> list[int]:
+    """The launcher, and the server that one of its threads has started."""
+    launcher = psutil.Process(pid_of(server))
+    return [launcher.pid, *(child.pid for child in launcher.children(recursive=True))]
+
+
 @pytest.mark.usefixtures("can_be_had")
 async def test_it_keeps_what_it_has_through_kills_and_restarts_and_leaves_nobody_behind(
     own_folder: DataDir,
 ) -> None:
     async with running(own_folder) as server:
         url = server.url
-        family = family_of(pid_of(server))
+        family = family_of(server)
         async with opened_elasticsearch(url) as client:
             await client.index(index="books", id="1", document={"title": "Posiciones densas"})
             for analyzer, text, stem in (
@@ -89,14 +96,14 @@ async def test_it_keeps_what_it_has_through_kills_and_restarts_and_leaves_nobody
         await until(lambda: _is_back(server), seconds=120)
         async with opened_elasticsearch(url) as client:
             assert (await client.get(index="books", id="1")).body["found"]
-        family += family_of(pid_of(server))
+        family += family_of(server)
 
     await until(lambda: not any(is_alive(pid) for pid in family))
     async with running(own_folder) as server:
         assert server.url == url
         async with opened_elasticsearch(server.url) as client:
             assert (await client.get(index="books", id="1")).body["found"]
-        family = family_of(pid_of(server))
+        family = family_of(server)
     assert not any(is_alive(pid) for pid in family)
 
 
