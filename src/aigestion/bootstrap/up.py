@@ -56,10 +56,16 @@ DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
 
 
-async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], None]) -> None:
+async def run_up(
+    settings: Settings,
+    *,
+    demo: bool,
+    ready: Callable[[Doors], None],
+    search: str | None = None,
+) -> None:
     """Run until SIGINT or SIGTERM, then drain and return.
 
-    `ready` is called once every door is open. Raises `Misconfigured` or `Unavailable`, with one
+    `search` names the engine that searches from now on, if it is to change. `ready` is called once every door is open. Raises `Misconfigured` or `Unavailable`, with one
     sentence, if the system cannot start or one of its parts fails for good.
     """
     _refuse_servers(settings)
@@ -67,7 +73,10 @@ async def run_up(settings: Settings, *, demo: bool, ready: Callable[[Doors], Non
     async with process() as (this, stack):
         stack.enter_context(data_dir.locked())
         (data_dir.path / CONNECT_FILE).unlink(missing_ok=True)
+        if search is not None:
+            data_dir.search = search
         engines = await stack.enter_async_context(embedded_engines(data_dir))
+        settings = engines.on(settings)
         url, connections = engines.postgres.runtime_url, settings.log.connections_max
         log = await stack.enter_async_context(
             opened_log(url, data_dir.master_key, connections, catalog=catalog)
@@ -177,6 +186,7 @@ def _doors(data_dir: DataDir, engines: Engines, http_url: str, operator_key: str
         nats_password=engines.nats.password("reader"),
         postgres_dsn=engines.postgres.runtime_url,
         tenant=TENANT,
+        search=data_dir.search,
     )
 
 

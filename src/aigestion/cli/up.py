@@ -19,10 +19,16 @@ PORT_MAX = 65535
 @click.option(
     "--port", type=click.IntRange(0, PORT_MAX), help="Of the HTTP API; 0 picks a free one."
 )
+@click.option(
+    "--search",
+    type=click.Choice(["postgres", "elasticsearch"]),
+    help="Who searches, from now on; a local Elasticsearch is fetched by Maven the first time.  "
+    "[default: as before, at first postgres]",
+)
 @click.option("--demo/--no-demo", default=True, help="With the demo tenant, its key and documents.")
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the doors as JSON once they are open.")
-def up(port: int | None, demo: bool, data_dir: Path, as_json: bool) -> None:
+def up(port: int | None, search: str | None, demo: bool, data_dir: Path, as_json: bool) -> None:
     """Run the whole system here, on embedded engines.
 
     API, relay, read models and agents in one process; state and secrets in the data dir. Ctrl-C
@@ -43,7 +49,7 @@ def up(port: int | None, demo: bool, data_dir: Path, as_json: bool) -> None:
     def ready(doors: "Doors") -> None:
         click.echo(json_line(doors) if as_json else welcome(doors, data_dir))
 
-    uvloop.run(run_up(settings, demo=demo, ready=ready))
+    uvloop.run(run_up(settings, demo=demo, search=search, ready=ready))
 
 
 def welcome(doors: "Doors", data_dir: Path) -> str:
@@ -55,6 +61,7 @@ def welcome(doors: "Doors", data_dir: Path) -> str:
         ("PostgreSQL", doors.postgres_dsn.rpartition("@")[2], "the event log, and read models"),
         ("ClickHouse", "in this process", "analytics"),
         ("Qdrant", "in this process", "vectors"),
+        ("search", doors.search, "full text"),
     ]
     here = [] if data_dir == DATA_DIR else ["--data-dir", str(data_dir)]
     commands = [

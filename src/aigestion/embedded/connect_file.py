@@ -23,6 +23,8 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     nats_password: str
     postgres_dsn: str
     tenant: str
+    search: str = "postgres"
+    """The engine that searches."""
 
 
 def running(data_dir: Path) -> Doors | None:

@@ -18,6 +18,8 @@ FREE_BYTES_MIN = 200 * 1024 * 1024
 PROBE_BYTES = 64 * 1024
 SECRET_BYTES = 32
 FOLDER_MODE = 0o700
+SEARCH_ENGINES = ("postgres", "elasticsearch")
+SEARCH_FILE = "search"
 
 _BEFORE_VERSION = ("VERSION.", "lost+found")
 """What may lie in a folder that becomes a data dir: a draft of VERSION, and what a volume brings."""
@@ -32,6 +34,7 @@ class DataDir:
         self.nats = self.path / "nats"
         self.clickhouse = self.path / "clickhouse"
         self.qdrant = self.path / "qdrant"
+        self.elasticsearch = self.path / "elasticsearch"
         self.logs = self.path / "logs"
         self.run = self.path / "run"
         """Pid files and remembered ports of the engines."""
@@ -67,6 +70,15 @@ class DataDir:
         with _one_sentence(self.path):
             content = read_private(self.path / name)
         return None if content is None else content.decode()
+
+    @property
+    def search(self) -> str:
+        """The engine that searches: `postgres`, or what `up --search` said last."""
+        return self.read_private(SEARCH_FILE) or SEARCH_ENGINES[0]
+
+    @search.setter
+    def search(self, engine: str) -> None:
+        self.write_private(SEARCH_FILE, engine)
 
     def secret(self, name: str) -> str:
         """A password of this data dir, made when it is first asked for; safe in URLs."""

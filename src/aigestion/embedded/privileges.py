@@ -20,6 +20,8 @@ for it. A bare number would do for the kernel, but initdb wants a user with a na
 the same user do not get at the engines' files: the data dir itself stays root's, mode 0700."""
 CACHE = Path("/var/cache/aigestion")
 """Where binaries are copied to if this user cannot reach them, as in a venv under /root."""
+STATE = Path("/var/lib/aigestion")
+"""Where an engine of another user keeps what it cannot keep in a data dir, which it may not walk to."""
 
 
 class EngineUser(msgspec.Struct, frozen=True):
@@ -43,6 +45,8 @@ class EngineUser(msgspec.Struct, frozen=True):
 
     def give(self, folder: Path) -> None:
         """Make an engine's folder, or hand over one that root owns (a backup that was put back)."""
+        if folder.parent == STATE:
+            STATE.mkdir(mode=0o711, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         if self.owner is None or folder.stat().st_uid != 0:
             return

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     log: Path
     death_signal: signal.Signals
     """What the kernel sends it when we die."""
+    environment: Mapping[str, str] = {}
+    """What it gets beyond the little that all engines get."""
 
 
 async def spawn(command: Command, pass_fds: Sequence[int] = ()) -> asyncio.subprocess.Process:
@@ -45,7 +47,7 @@ async def spawn(command: Command, pass_fds: Sequence[int] = ()) -> asyncio.subpr
             *(str(uid), str(gid)),
             *command.argv,
             cwd=command.folder,
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **command.environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -11,7 +11,7 @@ import msgspec
 from aigestion.kernel.errors import InvalidInput
 
 PAGE_ITEMS_MAX = 200
-CURSOR_CHARS_MAX = 512
+CURSOR_CHARS_MAX = 4_096
 BIGINT_MAX = 2**63 - 1
 
 T = TypeVar("T")

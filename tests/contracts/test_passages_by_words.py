@@ -1,8 +1,9 @@
 """Passages for agents: whole questions, in the user's words."""
 
+import sys
+
 import pytest
 
-from aigestion.queries import search_in_postgres as search
 from aigestion.queries.search import SearchQueries
 from tests.support.history import History, document
 from tests.support.postgres_views import Views
@@ -68,7 +69,8 @@ async def test_a_rare_word_counts_more_than_a_common_one(views: Views) -> None:
 async def test_a_word_that_most_passages_have_is_not_looked_up_but_still_counts(
     views: Views, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "COMMON_PASSAGES_MIN", 3)
+    adapter = sys.modules[type(views.text_search).__module__]
+    monkeypatch.setattr(adapter, "COMMON_PASSAGES_MIN", 3)
     history = History()
     for n in range(9):
         history.happened(document(f"common {n}", "a ferry"))
@@ -79,6 +81,22 @@ async def test_a_word_that_most_passages_have_is_not_looked_up_but_still_counts(
 
     assert await titles(queries, "ferry lighthouse") == ["both", "one"]
     assert len(await titles(queries, "ferry")) == 10
+
+
+async def test_another_tenants_passages_change_no_score(views: Views) -> None:
+    history = History()
+    for title, text in DOCUMENTS.items():
+        history.happened(document(title, text))
+    await views.show(history.events)
+    question = "which position has no holes, una posición?"
+    alone = (await views.search().passages("demo", question, 9)).data
+    for n in range(20):
+        history.happened(document(f"theirs {n}", "position position holes"), tenant="other")
+
+    await views.show(history.events[len(DOCUMENTS) :])
+
+    assert (await views.search().passages("demo", question, 9)).data == alone
+    assert len(alone) > 2
 
 
 async def test_no_more_passages_than_asked_for(queries: SearchQueries) -> None:

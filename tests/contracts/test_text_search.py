@@ -43,7 +43,6 @@ def marks(hit: Hit) -> list[str]:
         ("posiciones densas", SPANISH, ["posición", "densa"]),
         ("posicion densa", SPANISH, ["posición", "densa"]),
         ("hueco", SPANISH, ["huecos"]),
-        ("hablando", "el perro habla", ["habla"]),
         ("the holes", ENGLISH, ["holes"]),
         ('"no holes"', ENGLISH, ["no", "holes"]),
         ("holes or huecos", ENGLISH, ["holes"]),
@@ -116,6 +115,24 @@ async def test_filters_narrow_the_search(views: Views, queries: SearchQueries) -
     assert [hit.conversation_id for hit in one.data.items] == [id_of("one")]
 
 
+async def test_another_tenants_texts_change_neither_hits_nor_scores(
+    views: Views, queries: SearchQueries
+) -> None:
+    history = await said(views, ENGLISH, "dense dense ferry", "a ferry that is full of holes")
+    history.happened(document("Log", "dense ferry"))
+    await views.show(history.events[-1:])
+    alone = await found(queries, "dense or ferry")
+    theirs = [chat("dense " * 3, "theirs"), document("Log", "ferry ferry"), chat("ferry", "theirs")]
+    for event in theirs:
+        history.happened(event, tenant="other")
+
+    await views.show(history.events[-len(theirs) :])
+
+    assert await found(queries, "dense or ferry") == alone
+    assert len(alone) == 4
+    assert len(await found(queries, "dense or ferry", tenant="other")) == 3
+
+
 async def test_a_highlight_is_safe_html_whatever_was_written(
     views: Views, queries: SearchQueries
 ) -> None:
@@ -144,6 +161,20 @@ async def test_a_long_text_is_shown_where_the_words_are(
     assert hit.highlight.startswith("…")
     assert hit.highlight.endswith("…")
     assert len(hit.highlight) < 300
+
+
+async def test_a_word_far_into_a_very_long_text_is_found_though_not_shown(
+    views: Views, queries: SearchQueries
+) -> None:
+    await said(views, "día " * 6_000 + "the ferry leaves")
+
+    [hit] = await found(queries, "ferry")
+    [other] = await found(queries, "ferry dia")
+
+    assert marks(hit) == []
+    assert hit.highlight.startswith("día día")
+    assert hit.highlight.endswith("…")
+    assert marks(other)[0] == "día"
 
 
 async def test_the_better_match_comes_first(views: Views, queries: SearchQueries) -> None:

@@ -1,0 +1,1 @@
+"""The read store in Elasticsearch: whole documents, found by their words."""
