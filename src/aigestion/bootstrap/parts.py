@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 
 import msgspec
 from nats.aio.client import Client
@@ -51,6 +52,14 @@ def api_doors(
         limiter=limiter,
         operator_token_hash=hashlib.sha256(key.encode()).hexdigest(),
     )
+
+
+async def live_hub(stack: AsyncExitStack, client: Client) -> LiveHub:
+    """The hub of a process that serves streams; it stops with the stack."""
+    live = LiveHub(client)
+    await live.start()
+    stack.push_async_callback(live.stop)
+    return live
 
 
 def log_health(log: Log, client: Client) -> dict[str, HealthCheck]:

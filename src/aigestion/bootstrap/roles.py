@@ -11,7 +11,7 @@ from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.log import Log
-from aigestion.bootstrap.parts import api_doors, log_health, relay_health
+from aigestion.bootstrap.parts import api_doors, live_hub, log_health, relay_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.servers import needed_servers, open_servers
@@ -23,7 +23,6 @@ from aigestion.kernel.errors import NotFound
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
 from aigestion.messaging.leaderships import PostgresLeaderships
-from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
 from aigestion.observability.lag import HeadWatch, Positions, watch_head
 from aigestion.observability.metrics import (
@@ -125,9 +124,7 @@ async def run_api(settings: Settings, ready: Ready) -> None:
         role.health |= volatile.health
         side = await role.reads(volatile.cached)
         await role.follows(side)
-        live = LiveHub(role.client)
-        await live.start()
-        stack.push_async_callback(live.stop)
+        live = await live_hub(stack, role.client)
         positions = lambda: _positions(side)  # noqa: E731
         await this.runs("head", watch_head(role.watch, role.log.store.head, positions))
         metrics = registry_of(

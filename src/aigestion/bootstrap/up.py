@@ -19,8 +19,8 @@ from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT, set_up_demo
 from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
-from aigestion.bootstrap.log import opened_log
-from aigestion.bootstrap.parts import api_doors, log_health, relay_health
+from aigestion.bootstrap.log import Log, opened_log
+from aigestion.bootstrap.parts import api_doors, live_hub, log_health, relay_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.stores import opened_stores
@@ -34,7 +34,6 @@ from aigestion.kernel.errors import Misconfigured
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
 from aigestion.messaging.leaderships import PostgresLeaderships
-from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
 from aigestion.observability.lag import HeadWatch, watch_head
 from aigestion.observability.metrics import (
@@ -65,11 +64,12 @@ async def run_up(
 ) -> None:
     """Run until SIGINT or SIGTERM, then drain and return.
 
-    `search` names the engine that searches from now on, if it is to change. `ready` is called once every door is open. Raises `Misconfigured` or `Unavailable`, with one
-    sentence, if the system cannot start or one of its parts fails for good.
+    `search` names the engine that searches from now on, if it is to change. `ready` is called once
+    every door is open. Raises `Misconfigured` or `Unavailable`, with one sentence, if the system cannot
+    start or one of its parts fails for good.
     """
     _refuse_servers(settings)
-    data_dir, catalog = DataDir(settings.data_dir), Catalog()
+    data_dir = DataDir(settings.data_dir)
     async with process() as (this, stack):
         stack.enter_context(data_dir.locked())
         (data_dir.path / CONNECT_FILE).unlink(missing_ok=True)
@@ -77,10 +77,7 @@ async def run_up(
             data_dir.search = search
         engines = await stack.enter_async_context(embedded_engines(data_dir))
         settings = engines.on(settings)
-        url, connections = engines.postgres.runtime_url, settings.log.connections_max
-        log = await stack.enter_async_context(
-            opened_log(url, data_dir.master_key, connections, catalog=catalog)
-        )
+        log = await stack.enter_async_context(_log(settings, engines, data_dir))
         await assert_safe(log.url)
         app = await stack.enter_async_context(_nats(engines, "app"))
         publisher = await stack.enter_async_context(_nats(engines, "relay"))
@@ -89,10 +86,10 @@ async def run_up(
         side = await stack.enter_async_context(
             read_side(log, JetStreamBroker(app), stores, volatile.cached, pace=REBUILD_PACE)
         )
-        relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(url, "relay"))
+        relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(log.url, "relay"))
         watch = HeadWatch(await log.store.head())
         log.store.on_append += [relay.wake, watch.move]
-        await _mirrors_and_keeps(this, relay, side, url)
+        await _mirrors_and_keeps(this, relay, side, log.url)
         dispatcher = Dispatcher(log.store, log.codec)
         if demo:
             issued = await set_up_demo(dispatcher, log.vault, data_dir)
@@ -101,9 +98,7 @@ async def run_up(
             agent_worker(settings, log, side.queries, dispatcher, app, engines.nats.url("app"))
         )
         await this.runs("agents", worker.run())
-        live = LiveHub(app)
-        await live.start()
-        stack.push_async_callback(live.stop)
+        live = await live_hub(stack, app)
         await this.runs("head", watch_head(watch, log.store.head, partial(_positions, side, relay)))
         operator_key = _operator_key(data_dir)
         health = {**log_health(log, app), **relay_health(relay), **stores.health, **volatile.health}
@@ -142,6 +137,17 @@ def _metrics(
         projection_metrics(side.progress, watch),
         agent_metrics(lambda: worker.going_on),
         cache_metrics(cached),
+    )
+
+
+def _log(
+    settings: Settings, engines: Engines, data_dir: DataDir
+) -> AbstractAsyncContextManager[Log]:
+    return opened_log(
+        engines.postgres.runtime_url,
+        data_dir.master_key,
+        settings.log.connections_max,
+        catalog=Catalog(),
     )
 
 

@@ -1,6 +1,5 @@
 """The read store in Elasticsearch: whole rows as documents, whose version is the position they reflect."""
 
-import asyncio
 import logging
 import time
 from collections import defaultdict
@@ -23,6 +22,7 @@ from aigestion.readstores.elasticsearch.collections import (
     Collection,
     collections_of,
 )
+from aigestion.readstores.elasticsearch.known import Known
 from aigestion.readstores.elasticsearch.scan import scan
 from aigestion.readstores.elasticsearch.views import NOT_DELETED, Indices
 from aigestion.readstores.elasticsearch.writing import (
@@ -69,7 +69,7 @@ class ElasticsearchReadStore:
         self.client = client
         self.indices = Indices(client, namespace)
         self.mappings = mappings
-        self._views: defaultdict[View, _Known] = defaultdict(_Known)
+        self._views: defaultdict[View, Known] = defaultdict(Known)
 
     @classmethod
     @asynccontextmanager
@@ -172,7 +172,7 @@ class ElasticsearchReadStore:
     async def _write(
         self,
         view: View,
-        known: "_Known",
+        known: Known,
         changes: Sequence[Change],
         position: int,
         *,
@@ -200,7 +200,7 @@ class ElasticsearchReadStore:
             known.recent = None
             raise
 
-    async def _look_up(self, view: View, known: "_Known", lookups: Lookups) -> None:
+    async def _look_up(self, view: View, known: Known, lookups: Lookups) -> None:
         """Find what is to be deleted by value: in one search a field, with a refresh only now and then."""
         if known.recent is None or len(known.recent) > ROWS_MAX:
             await self._show(view, known)
@@ -236,7 +236,7 @@ class ElasticsearchReadStore:
             for key, document in documents.items()
         ]
 
-    async def _show(self, view: View, known: "_Known") -> None:
+    async def _show(self, view: View, known: Known) -> None:
         """Let searches see what was written to this view, by whomever: once, if it is not known."""
         hidden = self._collections(view) if known.hidden is None else known.hidden
         if hidden:
@@ -245,7 +245,7 @@ class ElasticsearchReadStore:
         if known.recent is not None:
             known.recent = Recent()
 
-    async def _present(self, view: View, known: "_Known") -> int:
+    async def _present(self, view: View, known: Known) -> int:
         present = await self.indices.checkpoint(view)
         if present is None:
             raise NoSuchIndex(view.name)
@@ -259,7 +259,7 @@ class ElasticsearchReadStore:
         known.see(present)
         return present
 
-    async def _tidy(self, view: View, known: "_Known") -> None:
+    async def _tidy(self, view: View, known: Known) -> None:
         """Purge now and then. What goes wrong with it is no trouble of who applies changes."""
         if time.monotonic() - known.purged_at < PURGE_SECONDS:
             return
@@ -270,7 +270,7 @@ class ElasticsearchReadStore:
             _log.warning("%s keeps its tombstones for now: %s", view.name, error)
 
     @asynccontextmanager
-    async def _alone(self, view: View) -> AsyncIterator["_Known"]:
+    async def _alone(self, view: View) -> AsyncIterator[Known]:
         known = self._views[view]
         async with known.writing:
             with _there(view):
@@ -278,28 +278,6 @@ class ElasticsearchReadStore:
 
     def _collections(self, view: View) -> Mapping[str, Collection]:
         return collections_of(view.projection, self.mappings)
-
-
-class _Known:
-    """What this process knows of a view it writes to."""
-
-    def __init__(self) -> None:
-        self.writing = asyncio.Lock()
-        self.position = 0
-        self.recent: Recent | None = None
-        """None: something may be unrefreshed, nobody knows what."""
-        self.hidden: set[str] | None = None
-        """Collections with something unrefreshed; None: any."""
-        self.purged_at = time.monotonic()
-
-    def see(self, position: int) -> None:
-        """If the checkpoint is not where we left it, somebody else was here."""
-        if position != self.position:
-            self.position, self.recent, self.hidden = position, None, None
-
-    def hide(self, collection: str) -> None:
-        if self.hidden is not None:
-            self.hidden.add(collection)
 
 
 @contextmanager
