@@ -232,6 +232,7 @@ class ReadModel:
             self._progress.building(self.projection.name, position, stage)
             on_progress(position, head, stage)
 
+        served = self._standing is not None and self._standing.serving is not None
         self._is_building = True
         try:
             return await rebuild(
@@ -240,7 +241,7 @@ class ReadModel:
                 self.registry,
                 self._reader,
                 self._quarantine,
-                pace=self._pace,
+                pace=self._pace if served else 1.0,  # the sooner there is one, the better
                 on_progress=report,
             )
         finally:
