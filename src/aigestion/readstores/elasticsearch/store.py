@@ -1,34 +1,32 @@
 """The read store in Elasticsearch: whole rows as documents, whose version is the position they reflect."""
 
-import asyncio
 import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Self
 
 from aigestion.kernel.errors import AIGestionError, CheckpointMoved
 from aigestion.readstores.elasticsearch import bulk
 from aigestion.readstores.elasticsearch.answering import NoSuchIndex, answering
 from aigestion.readstores.elasticsearch.client import opened_elasticsearch
 from aigestion.readstores.elasticsearch.collections import (
-    DELETED,
     DELETED_AT,
     MAPPINGS,
     Collection,
     collections_of,
 )
+from aigestion.readstores.elasticsearch.known import ROWS_MAX, Known, Recent
 from aigestion.readstores.elasticsearch.scan import scan
 from aigestion.readstores.elasticsearch.views import NOT_DELETED, Indices
 from aigestion.readstores.elasticsearch.writing import (
-    ROWS_MAX,
     Lookups,
-    Recent,
     Touched,
+    as_document,
+    having,
+    items,
     touched,
     wanted,
 )
@@ -67,7 +65,7 @@ class ElasticsearchReadStore:
         self.client = client
         self.indices = Indices(client, namespace)
         self.mappings = mappings
-        self._views: defaultdict[View, _Known] = defaultdict(_Known)
+        self._views: defaultdict[View, Known] = defaultdict(Known)
 
     @classmethod
     @asynccontextmanager
@@ -145,12 +143,15 @@ class ElasticsearchReadStore:
         self._views.pop(view, None)
 
     async def serve(self, view: View) -> None:
-        """Lead the aliases `<namespace>-<projection>-<collection>` to this view, in one step.
+        """Let all of the view be seen, and lead the aliases of its projection to it in one step.
 
-        For people and programs that look into Elasticsearch: queries of ours name the view they mean.
+        The aliases `<namespace>-<projection>-<collection>` are for people and programs that look into
+        Elasticsearch: queries of ours name the view they mean. Idempotent.
         """
         with _there(view):
-            await self.indices.serve(view, self._collections(view))
+            collections = self._collections(view)
+            await self.indices.refresh(view, collections)
+            await self.indices.serve(view, collections)
 
     async def purge(self, view: View, older_than_seconds: float = TOMBSTONE_SECONDS_MIN) -> int:
         """Remove tombstones that have stood long enough; how many."""
@@ -160,17 +161,17 @@ class ElasticsearchReadStore:
         for name in self._collections(view):
             index = self.indices.name(view, name)
             async for hits in scan(self.client, index, query, False, version=True):
-                items = [
+                tombstones = [
                     bulk.Item(hit["_id"], hit["_version"], None, "external_gte") for hit in hits
                 ]
-                await bulk.write(self.client, index, items)
-                purged += len(items)
+                await bulk.write(self.client, index, tombstones)
+                purged += len(tombstones)
         return purged
 
     async def _write(
         self,
         view: View,
-        known: "_Known",
+        known: Known,
         changes: Sequence[Change],
         position: int,
         *,
@@ -186,28 +187,26 @@ class ElasticsearchReadStore:
             for name, documents in rows.items():
                 known.hide(name)
                 index = self.indices.name(view, name)
-                items = (
+                writes = (
                     await self._amended(index, documents, position)
                     if amending
-                    else _items(documents, position)
+                    else items(documents, position)
                 )
-                all_new &= await bulk.write(self.client, index, items)
+                all_new &= await bulk.write(self.client, index, writes)
             if not all_new:  # others wrote too: what is there is theirs
                 known.recent = None
         except BaseException:
             known.recent = None
             raise
 
-    async def _look_up(self, view: View, known: "_Known", lookups: Lookups) -> None:
+    async def _look_up(self, view: View, known: Known, lookups: Lookups) -> None:
         """Find what is to be deleted by value: in one search a field, with a refresh only now and then."""
         if known.recent is None or len(known.recent) > ROWS_MAX:
             await self._show(view, known)
             known.recent = Recent()
         for (name, field), found in lookups.items():
             index = self.indices.name(view, name)
-            async for hits in scan(
-                self.client, index, _having(field, found), {"includes": [field]}
-            ):
+            async for hits in scan(self.client, index, having(field, found), {"includes": [field]}):
                 for hit in hits:
                     found[hit["_source"].get(field)].append(hit["_id"])
 
@@ -228,13 +227,13 @@ class ElasticsearchReadStore:
             bulk.Item(
                 key,
                 max(versions.get(key, 0), 2 * position) | 1,
-                _document(document),
+                as_document(document),
                 "external_gte",
             )
             for key, document in documents.items()
         ]
 
-    async def _show(self, view: View, known: "_Known") -> None:
+    async def _show(self, view: View, known: Known) -> None:
         """Let searches see what was written to this view, by whomever: once, if it is not known."""
         hidden = self._collections(view) if known.hidden is None else known.hidden
         if hidden:
@@ -243,7 +242,7 @@ class ElasticsearchReadStore:
         if known.recent is not None:
             known.recent = Recent()
 
-    async def _present(self, view: View, known: "_Known") -> int:
+    async def _present(self, view: View, known: Known) -> int:
         present = await self.indices.checkpoint(view)
         if present is None:
             raise NoSuchIndex(view.name)
@@ -257,7 +256,7 @@ class ElasticsearchReadStore:
         known.see(present)
         return present
 
-    async def _tidy(self, view: View, known: "_Known") -> None:
+    async def _tidy(self, view: View, known: Known) -> None:
         """Purge now and then. What goes wrong with it is no trouble of who applies changes."""
         if time.monotonic() - known.purged_at < PURGE_SECONDS:
             return
@@ -268,7 +267,7 @@ class ElasticsearchReadStore:
             _log.warning("%s keeps its tombstones for now: %s", view.name, error)
 
     @asynccontextmanager
-    async def _alone(self, view: View) -> AsyncIterator["_Known"]:
+    async def _alone(self, view: View) -> AsyncIterator[Known]:
         known = self._views[view]
         async with known.writing:
             with _there(view):
@@ -278,52 +277,9 @@ class ElasticsearchReadStore:
         return collections_of(view.projection, self.mappings)
 
 
-class _Known:
-    """What this process knows of a view it writes to."""
-
-    def __init__(self) -> None:
-        self.writing = asyncio.Lock()
-        self.position = 0
-        self.recent: Recent | None = None
-        """None: something may be unrefreshed, nobody knows what."""
-        self.hidden: set[str] | None = None
-        """Collections with something unrefreshed; None: any."""
-        self.purged_at = time.monotonic()
-
-    def see(self, position: int) -> None:
-        """If the checkpoint is not where we left it, somebody else was here."""
-        if position != self.position:
-            self.position, self.recent, self.hidden = position, None, None
-
-    def hide(self, collection: str) -> None:
-        if self.hidden is not None:
-            self.hidden.add(collection)
-
-
 @contextmanager
 def _there(view: View) -> Iterator[None]:
     try:
         yield
     except NoSuchIndex as error:
         raise CheckpointMoved(f"The view {view.name} is gone.", view=view.name) from error
-
-
-def _items(documents: Touched, position: int) -> list[bulk.Item]:
-    return [
-        bulk.Item(key, 2 * position, _document(document)) for key, document in documents.items()
-    ]
-
-
-def _document(document: bytes | None) -> bytes:
-    """A tombstone for a row that is not to be."""
-    if document is not None:
-        return document
-    return msgspec.json.encode({DELETED: True, DELETED_AT: int(time.time())})
-
-
-def _having(field: str, values: Mapping[Any, Any]) -> dict[str, Any]:
-    given = [value for value in values if value is not None]
-    having: list[dict[str, Any]] = [{"terms": {field: given}}] if given else []
-    if None in values:
-        having.append({"bool": {"must_not": {"exists": {"field": field}}}})
-    return {"bool": {"filter": [NOT_DELETED, {"bool": {"should": having}}]}}
