@@ -9,9 +9,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from aigestion.embedded.elasticsearch_home import VERSIONS
 from aigestion.projections.catalog import PROJECTIONS
 from tests.support.balanced import Balanced, balanced
 from tests.support.cluster import Cluster, Role, cluster
+from tests.support.elasticsearch import elasticsearch_url
 from tests.support.tasks import eventually
 
 CONVERSATIONS = 2_000
@@ -23,8 +25,19 @@ REPLIES = "SELECT count(*) FROM log.events WHERE type = 'agent.replied'"
 
 
 @pytest.fixture(scope="module")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster(tmp_path_factory.mktemp("production")) as made:
+def production(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> Iterator[Cluster]:
+    """On every engine there is, with limits that are counted and not reached."""
+    folder = tmp_path_factory.mktemp("production")
+    search = elasticsearch_url(VERSIONS[-1])
+    with cluster(folder, elasticsearch_url=search, valkey_url=valkey_url) as made:
+        made.environment |= {
+            "AIGESTION_LOG__NAME": f"t{uuid4().hex[:12]}",
+            "AIGESTION_LIMITS__ENABLED": "true",
+            **{
+                f"AIGESTION_LIMITS__{name}_PER_MINUTE": "1000000"
+                for name in ("READ", "WRITE", "EXPENSIVE")
+            },
+        }
         yield made
 
 

@@ -26,6 +26,8 @@ class BulkProxy:
         """For each bulk request to come: the false status of items, by id."""
         self.always: Mapping[str, int] = {}
         """For all those that follow."""
+        self.bytes_max = BODY_BYTES_MAX
+        """Of a bulk request: larger ones are refused."""
         self.passing = asyncio.Event()
         """Clear it to hold bulk requests."""
         self.passing.set()
@@ -46,6 +48,8 @@ class BulkProxy:
         items = [lines[n : n + 2] for n in range(0, len(lines), 2)]
         ids = [json.loads(head)["index"]["_id"] for head, _ in items]
         self.bulks.append(ids)
+        if len(body) > self.bytes_max:
+            return web.Response(status=413, text="Too large")
         false = self.plan.pop(0) if self.plan else self.always
         await self.passing.wait()
         kept = [

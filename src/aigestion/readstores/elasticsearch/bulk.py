@@ -28,7 +28,7 @@ PAUSE_SECONDS_MIN = 0.1
 PAUSE_SECONDS_MAX = 2.0
 """Put off for five seconds in all; then the caller hears of it, who tries for ever."""
 
-_ALREADY_THERE = 409
+_ALREADY_THERE, _TOO_LARGE = 409, 413
 _OUTCOMES = ["items.*.status", "items.*.error.type", "items.*.error.reason"]
 _key = msgspec.json.Encoder()
 
@@ -93,11 +93,25 @@ async def _outcomes(
     client: "AsyncElasticsearch", index: str, lines: list[bytes]
 ) -> list[Mapping[str, Any]]:
     """What became of each item; all must have been answered for."""
+    from elasticsearch import ApiError
+
     operations: Any = lines  # as bytes they travel as they are
-    with answering():
-        answer = await client.options(request_timeout=TIMEOUT_SECONDS).bulk(
-            index=index, operations=operations, filter_path=_OUTCOMES
-        )
+    try:
+        with answering():
+            answer = await client.options(request_timeout=TIMEOUT_SECONDS).bulk(
+                index=index, operations=operations, filter_path=_OUTCOMES
+            )
+    except ApiError as error:
+        if error.meta.status != _TOO_LARGE:
+            raise
+        if len(lines) == 1:
+            raise ChangeRejected("Elasticsearch does not take a row: it is too large.") from error
+        # Something on the way takes less at a time than Elasticsearch does.
+        half = len(lines) // 2
+        return [
+            *await _outcomes(client, index, lines[:half]),
+            *await _outcomes(client, index, lines[half:]),
+        ]
     outcomes = [outcome for item in answer.body["items"] for outcome in item.values()]
     if len(outcomes) != len(lines):
         what = f"Elasticsearch answered for {len(outcomes)} documents of {len(lines)}."
@@ -116,7 +130,7 @@ def _put_off(lines: list[bytes], outcomes: list[Mapping[str, Any]]) -> list[byte
             again.append(line)
         elif status == 404:
             raise NoSuchIndex(_reason(outcome))
-        elif status in (400, 413):
+        elif status in (400, _TOO_LARGE):
             raise ChangeRejected(f"Elasticsearch does not take a row: {_reason(outcome)}")
         else:
             what = f"Elasticsearch does not take a row now ({status}: {_reason(outcome)})."

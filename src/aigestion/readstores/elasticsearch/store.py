@@ -7,29 +7,31 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Self
 
 from aigestion.kernel.errors import AIGestionError, CheckpointMoved
 from aigestion.readstores.elasticsearch import bulk
 from aigestion.readstores.elasticsearch.answering import NoSuchIndex, answering
 from aigestion.readstores.elasticsearch.client import opened_elasticsearch
 from aigestion.readstores.elasticsearch.collections import (
-    DELETED,
     DELETED_AT,
     MAPPINGS,
     Collection,
     collections_of,
 )
+<<<<<<< HEAD
 from aigestion.readstores.elasticsearch.known import Known
+=======
+from aigestion.readstores.elasticsearch.known import ROWS_MAX, Known, Recent
+>>>>>>> w-es
 from aigestion.readstores.elasticsearch.scan import scan
 from aigestion.readstores.elasticsearch.views import NOT_DELETED, Indices
 from aigestion.readstores.elasticsearch.writing import (
-    ROWS_MAX,
     Lookups,
-    Recent,
     Touched,
+    as_document,
+    having,
+    items,
     touched,
     wanted,
 )
@@ -147,12 +149,15 @@ class ElasticsearchReadStore:
         self._views.pop(view, None)
 
     async def serve(self, view: View) -> None:
-        """Lead the aliases `<namespace>-<projection>-<collection>` to this view, in one step.
+        """Let all of the view be seen, and lead the aliases of its projection to it in one step.
 
-        For people and programs that look into Elasticsearch: queries of ours name the view they mean.
+        The aliases `<namespace>-<projection>-<collection>` are for people and programs that look into
+        Elasticsearch: queries of ours name the view they mean. Idempotent.
         """
         with _there(view):
-            await self.indices.serve(view, self._collections(view))
+            collections = self._collections(view)
+            await self.indices.refresh(view, collections)
+            await self.indices.serve(view, collections)
 
     async def purge(self, view: View, older_than_seconds: float = TOMBSTONE_SECONDS_MIN) -> int:
         """Remove tombstones that have stood long enough; how many."""
@@ -162,11 +167,11 @@ class ElasticsearchReadStore:
         for name in self._collections(view):
             index = self.indices.name(view, name)
             async for hits in scan(self.client, index, query, False, version=True):
-                items = [
+                tombstones = [
                     bulk.Item(hit["_id"], hit["_version"], None, "external_gte") for hit in hits
                 ]
-                await bulk.write(self.client, index, items)
-                purged += len(items)
+                await bulk.write(self.client, index, tombstones)
+                purged += len(tombstones)
         return purged
 
     async def _write(
@@ -188,12 +193,12 @@ class ElasticsearchReadStore:
             for name, documents in rows.items():
                 known.hide(name)
                 index = self.indices.name(view, name)
-                items = (
+                writes = (
                     await self._amended(index, documents, position)
                     if amending
-                    else _items(documents, position)
+                    else items(documents, position)
                 )
-                all_new &= await bulk.write(self.client, index, items)
+                all_new &= await bulk.write(self.client, index, writes)
             if not all_new:  # others wrote too: what is there is theirs
                 known.recent = None
         except BaseException:
@@ -207,9 +212,7 @@ class ElasticsearchReadStore:
             known.recent = Recent()
         for (name, field), found in lookups.items():
             index = self.indices.name(view, name)
-            async for hits in scan(
-                self.client, index, _having(field, found), {"includes": [field]}
-            ):
+            async for hits in scan(self.client, index, having(field, found), {"includes": [field]}):
                 for hit in hits:
                     found[hit["_source"].get(field)].append(hit["_id"])
 
@@ -230,7 +233,7 @@ class ElasticsearchReadStore:
             bulk.Item(
                 key,
                 max(versions.get(key, 0), 2 * position) | 1,
-                _document(document),
+                as_document(document),
                 "external_gte",
             )
             for key, document in documents.items()
@@ -286,24 +289,3 @@ def _there(view: View) -> Iterator[None]:
         yield
     except NoSuchIndex as error:
         raise CheckpointMoved(f"The view {view.name} is gone.", view=view.name) from error
-
-
-def _items(documents: Touched, position: int) -> list[bulk.Item]:
-    return [
-        bulk.Item(key, 2 * position, _document(document)) for key, document in documents.items()
-    ]
-
-
-def _document(document: bytes | None) -> bytes:
-    """A tombstone for a row that is not to be."""
-    if document is not None:
-        return document
-    return msgspec.json.encode({DELETED: True, DELETED_AT: int(time.time())})
-
-
-def _having(field: str, values: Mapping[Any, Any]) -> dict[str, Any]:
-    given = [value for value in values if value is not None]
-    having: list[dict[str, Any]] = [{"terms": {field: given}}] if given else []
-    if None in values:
-        having.append({"bool": {"must_not": {"exists": {"field": field}}}})
-    return {"bool": {"filter": [NOT_DELETED, {"bool": {"should": having}}]}}

@@ -1,59 +1,28 @@
 """What a batch of changes comes to: the documents to write, each once, as they are in the end."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from aigestion.kernel.errors import Misconfigured
-from aigestion.readstores.elasticsearch.collections import Collection, as_stored
-from aigestion.readstores.port import Change, Delete, DeleteWhere, Put
+import msgspec
 
-ROWS_MAX = 20_000
-"""So many rows are remembered between two refreshes."""
+from aigestion.kernel.errors import Misconfigured
+from aigestion.readstores.elasticsearch.bulk import Item
+from aigestion.readstores.elasticsearch.collections import (
+    DELETED,
+    DELETED_AT,
+    Collection,
+    as_stored,
+)
+from aigestion.readstores.elasticsearch.known import Recent
+from aigestion.readstores.elasticsearch.views import NOT_DELETED
+from aigestion.readstores.port import Change, Delete, DeleteWhere, Put
 
 Lookups: TypeAlias = dict[tuple[str, str], defaultdict[Any, list[str]]]
 """By collection and field: the values that rows are to be deleted by, and the keys found for each."""
 Touched: TypeAlias = dict[str, bytes | None]
 """By key: the document to be; None for a row that is not to be."""
-
-
-class Recent:
-    """The rows of a view that were written since its last refresh, by what they can be deleted by.
-
-    A search may not find them yet, or as they were: with these, deleting by value needs no refresh.
-    """
-
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], Mapping[str, Any] | None] = {}
-        self._keys: dict[tuple[str, str], defaultdict[Any, set[str]]] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def put(self, collection: str, key: str, fields: Mapping[str, Any] | None) -> None:
-        """Remember a row; None: that it was deleted."""
-        before = self._rows.get((collection, key))
-        self._rows[collection, key] = fields
-        for (of, field), keys in self._keys.items():
-            if of == collection:
-                if before is not None:
-                    keys[before[field]].discard(key)
-                if fields is not None:
-                    keys[fields[field]].add(key)
-
-    def knows(self, collection: str, key: str) -> bool:
-        """Whether what a search finds of this row is out of date."""
-        return (collection, key) in self._rows
-
-    def keys(self, collection: str, field: str, value: Any) -> list[str]:
-        """Of the rows here that have this value."""
-        keys = self._keys.get((collection, field))
-        if keys is None:
-            keys = self._keys[collection, field] = defaultdict(set)
-            for (of, key), fields in self._rows.items():
-                if of == collection and fields is not None:
-                    keys[fields[field]].add(key)
-        return list(keys.get(value, ()))
 
 
 def wanted(changes: Iterable[Change], collections: Mapping[str, Collection]) -> Lookups:
@@ -99,6 +68,27 @@ def touched(
                     rows[name][key] = None
                     recent.put(name, key, None)
     return rows
+
+
+def items(documents: Touched, position: int) -> list[Item]:
+    """The documents of a batch that ends at this position."""
+    return [Item(key, 2 * position, as_document(document)) for key, document in documents.items()]
+
+
+def as_document(document: bytes | None) -> bytes:
+    """A tombstone for a row that is not to be."""
+    if document is not None:
+        return document
+    return msgspec.json.encode({DELETED: True, DELETED_AT: int(time.time())})
+
+
+def having(field: str, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Finds the rows that have one of these values."""
+    given = [value for value in values if value is not None]
+    having: list[dict[str, Any]] = [{"terms": {field: given}}] if given else []
+    if None in values:
+        having.append({"bool": {"must_not": {"exists": {"field": field}}}})
+    return {"bool": {"filter": [NOT_DELETED, {"bool": {"should": having}}]}}
 
 
 def _named(collections: Mapping[str, Collection], name: str) -> Collection:

@@ -104,6 +104,21 @@ async def test_large_batches_travel_in_parts(
     assert sorted(proxy.bulks) == [["k0", "k1", "k2"], ["k3"], ["last"], ["long"]]
 
 
+async def test_what_is_too_large_for_something_on_the_way_travels_in_halves(
+    proxy: BulkProxy, through: ElasticsearchReadStore, direct: ElasticsearchReadStore
+) -> None:
+    proxy.bytes_max = 300
+    puts = [book(key, text="x" * 100) for key in "abc"]
+
+    await through.apply(VIEW, puts, 1)
+
+    assert proxy.bulks == [["a", "b", "c"], ["a"], ["b", "c"], ["b"], ["c"]]
+    assert await books_of(direct) == expected(*puts)
+    with pytest.raises(ChangeRejected, match="too large"):
+        await through.apply(VIEW, [book("d", text="x" * 1_000)], 2)
+    assert await direct.checkpoint(VIEW) == 1
+
+
 async def test_a_writer_that_stood_still_changes_nothing_when_it_goes_on(
     proxy: BulkProxy, through: ElasticsearchReadStore, direct: ElasticsearchReadStore
 ) -> None:

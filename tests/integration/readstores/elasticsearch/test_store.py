@@ -77,7 +77,7 @@ async def test_the_alias_leads_to_the_view_that_serves_and_to_no_other(
     alias = store.indices.alias("shelf", "books")
     for view, key in ((VIEW, "old"), (NEXT, "new")):
         await store.prepare(view)
-        await store.apply(view, [book(key)], 1)
+        await store.apply(view, [book(key)], 1, visible=False)
     await store.serve(VIEW)
     before = await seen(store, alias)
 
