@@ -1,15 +1,3 @@
-<<<<<<< HEAD
-"""What this process knows of a view in Elasticsearch that it writes to."""
-
-import asyncio
-import time
-
-from aigestion.readstores.elasticsearch.writing import Recent
-
-
-class Known:
-    """What was written and is not searchable yet, as far as nobody else was here."""
-=======
 """What this process knows of a view it writes to: what of it searches may not find yet."""
 
 import asyncio
@@ -24,7 +12,6 @@ ROWS_MAX = 20_000
 
 class Known:
     """What this process knows of a view it writes to."""
->>>>>>> w-es
 
     def __init__(self) -> None:
         self.writing = asyncio.Lock()
@@ -43,8 +30,6 @@ class Known:
     def hide(self, collection: str) -> None:
         if self.hidden is not None:
             self.hidden.add(collection)
-<<<<<<< HEAD
-=======
 
 
 class Recent:
@@ -84,4 +69,3 @@ class Recent:
                 if of == collection and fields is not None:
                     keys[fields[field]].add(key)
         return list(keys.get(value, ()))
->>>>>>> w-es

@@ -19,11 +19,7 @@ from aigestion.readstores.elasticsearch.collections import (
     Collection,
     collections_of,
 )
-<<<<<<< HEAD
-from aigestion.readstores.elasticsearch.known import Known
-=======
 from aigestion.readstores.elasticsearch.known import ROWS_MAX, Known, Recent
->>>>>>> w-es
 from aigestion.readstores.elasticsearch.scan import scan
 from aigestion.readstores.elasticsearch.views import NOT_DELETED, Indices
 from aigestion.readstores.elasticsearch.writing import (
