@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from tests.support.cluster import Cluster, Role, cluster
+from tests.support.valkey import StoppableValkey
 
 SOON_SECONDS = 30.0
 
@@ -163,8 +164,9 @@ def test_a_role_without_servers_names_what_is_missing_in_one_line(
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert line.startswith("error: ")
-    for variable in ("POSTGRES_URL", "NATS_URL", "LOG__MASTER_KEY_FILE", "QDRANT_URL"):
+    for variable in ("POSTGRES_URL", "NATS_URL", "LOG__MASTER_KEY_FILE"):
         assert f"AIGESTION_{variable}" in line
+    assert ("AIGESTION_QDRANT_URL" in line) == (name != "relay")
 
 
 def test_a_read_model_that_there_is_none_of_is_refused(production: Cluster) -> None:
@@ -195,3 +197,36 @@ def test_secrets_stay_out_of_what_roles_say(house: House) -> None:
 
     for secret in ("app-password", "relay-password", ":runtime@"):
         assert secret not in said
+
+
+def test_limits_are_shared_by_processes_and_close_what_is_dear_without_their_store(
+    house: House, own_valkey: StoppableValkey
+) -> None:
+    limits = {
+        "AIGESTION_VALKEY_URL": own_valkey.url,
+        "AIGESTION_LIMITS__ENABLED": "true",
+        "AIGESTION_LIMITS__EXPENSIVE_PER_MINUTE": "3",
+    }
+    apis = house.production.started("api", "api", **limits)
+    clients = [
+        httpx2.Client(base_url=api.url, headers=house.http.headers, timeout=30) for api in apis
+    ]
+    conversation, _ = house.say("Who counts?")
+    said = f"/v1/conversations/{conversation}/interactions", {
+        "type": "user.action", "payload": {"name": "clicked", "properties": {}},
+    }  # fmt: skip
+
+    answers = [clients[n % 2].post(said[0], json=said[1]) for n in range(4)]
+
+    assert [one.status_code for one in answers] == [202, 202, 202, 429]
+    assert answers[3].json()["code"] == "rate-limited"
+    assert int(answers[3].headers["retry-after"]) > 0
+    own_valkey.stop()
+    refused = clients[0].post(said[0], json=said[1])
+    assert (refused.status_code, refused.json()["engine"]) == (503, "valkey")
+    assert clients[0].get("/v1/conversations").status_code == 200
+    assert json.loads(apis[0].get("/health/ready")[1])["status"] == "degraded"
+    own_valkey.start()
+    soon(lambda: clients[0].post(said[0], json=said[1]).status_code in (202, 429))
+    for api in apis:
+        assert api.terminate() == 0

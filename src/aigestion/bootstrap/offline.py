@@ -107,7 +107,7 @@ async def open_log_on_servers(
 ) -> AsyncIterator[OpenLog]:
     """The log that settings name, and its mirror. Which tenant is meant must be said."""
     async with AsyncExitStack() as stack:
-        log, client = await open_servers(settings, stack, "app", appending=appending)
+        log, client = await open_servers(settings, stack, "app", appending=appending, reading=False)
         yield OpenLog(log=log, broker=JetStreamBroker(client), tenant=None)
 
 
@@ -115,7 +115,7 @@ async def open_log_on_servers(
 async def open_on_servers(settings: Settings) -> AsyncIterator[WholeSystem]:
     """Everything on the servers that settings name, beside the roles that are at work there."""
     async with AsyncExitStack() as stack:
-        log, client = await open_servers(settings, stack, "app", appending=False)
+        log, client = await open_servers(settings, stack, "app", appending=False, reading=True)
         stores = await stack.enter_async_context(opened_stores(settings, log, None))
         whole = _whole(log, client, stores, None, at_rest=False)
         yield await stack.enter_async_context(whole)

@@ -68,8 +68,11 @@ class _Role:
         part: str,
         *,
         appending: bool,
+        reading: bool = True,
     ) -> "_Role":
-        log, client = await open_servers(settings, stack, part, appending=appending)
+        log, client = await open_servers(
+            settings, stack, part, appending=appending, reading=reading
+        )
         role = cls(settings, process, stack, log, client)
         if appending:
             announcer = LogAnnouncer(log.pool)
@@ -161,7 +164,7 @@ async def run_api(settings: Settings, ready: Ready) -> None:
 async def run_relay(settings: Settings, ready: Ready) -> None:
     """Mirror the log onto the broker until SIGTERM: one process leads, the others stand by."""
     async with process() as (this, stack):
-        role = await _Role.open(settings, this, stack, "relay", appending=False)
+        role = await _Role.open(settings, this, stack, "relay", appending=False, reading=False)
         relay = Relay(role.log.reader, role.broker, PostgresLeadership(role.log.url, "relay"))
         await this.runs("news of the log", hear(role.log.url, relay.wake))
         await this.runs("relay", relay.run())
@@ -214,7 +217,7 @@ async def run_agents(settings: Settings, ready: Ready) -> None:
                 side.queries,
                 dispatcher,
                 role.client,
-                needed_servers(settings).nats_url,
+                needed_servers(settings, reading=True).nats_url,
             )
         )
         await this.runs("agents", worker.run())

@@ -16,14 +16,14 @@ from aigestion.settings import Settings
 
 
 async def open_servers(
-    settings: Settings, stack: AsyncExitStack, part: str, *, appending: bool
+    settings: Settings, stack: AsyncExitStack, part: str, *, appending: bool, reading: bool
 ) -> tuple[Log, Client]:
-    """Check and open both until the stack ends.
+    """Check and open both until the stack ends. `reading`: read stores will be needed too.
 
     `Misconfigured` names every setting that is missing, or says what is wrong with a server and what
     to do; `Unavailable` if one does not answer.
     """
-    servers = needed_servers(settings)
+    servers = needed_servers(settings, reading=reading)
     with reaching_postgres():
         await assert_safe(servers.postgres_url)
         log = await stack.enter_async_context(
@@ -50,20 +50,23 @@ class Servers(NamedTuple):
     nats_url: str
 
 
-def needed_servers(settings: Settings) -> Servers:
-    """What no role can do without; `Misconfigured` names all that is missing."""
+def needed_servers(settings: Settings, *, reading: bool) -> Servers:
+    """What a role cannot do without; `Misconfigured` names all that is missing."""
     postgres, nats = settings.postgres_url, settings.nats_url
     master_key = settings.log.master_key_file
-    if postgres is None or nats is None or master_key is None:
-        needed = {
-            "AIGESTION_POSTGRES_URL": postgres,
-            "AIGESTION_NATS_URL": nats,
-            "AIGESTION_LOG__MASTER_KEY_FILE": master_key,
-            "AIGESTION_CLICKHOUSE_URL": settings.clickhouse_url,
-            "AIGESTION_QDRANT_URL": settings.qdrant_url,
-        }
-        faults = [f"{name} is missing" for name, value in needed.items() if value is None]
-        raise Misconfigured(f"A role works on servers: {', '.join(faults)}.", errors=faults)
+    needed: dict[str, object] = {
+        "AIGESTION_POSTGRES_URL": postgres,
+        "AIGESTION_NATS_URL": nats,
+        "AIGESTION_LOG__MASTER_KEY_FILE": master_key,
+    }
+    if reading:
+        needed["AIGESTION_CLICKHOUSE_URL"] = settings.clickhouse_url
+        needed["AIGESTION_QDRANT_URL"] = settings.qdrant_url
+    if faults := [f"{name} is missing" for name, value in needed.items() if value is None]:
+        raise Misconfigured(f"This works on servers: {', '.join(faults)}.", errors=faults)
+    assert postgres is not None
+    assert nats is not None
+    assert master_key is not None
     if not master_key.exists():
         raise Misconfigured(
             f"There is no master key {master_key}: `aigestion migrate` makes one, and every process "

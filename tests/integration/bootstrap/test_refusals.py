@@ -26,7 +26,7 @@ OLD = (
 async def refusal(settings: Settings) -> AIGestionError:
     with pytest.raises(AIGestionError) as caught:
         async with AsyncExitStack() as stack:
-            await open_servers(settings, stack, "app", appending=False)
+            await open_servers(settings, stack, "app", appending=False, reading=True)
     return caught.value
 
 
