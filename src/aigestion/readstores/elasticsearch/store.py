@@ -194,7 +194,7 @@ class ElasticsearchReadStore:
                 )
                 all_new &= await bulk.write(self.client, index, writes)
             if not all_new:  # others wrote too: what is there is theirs
-                known.recent = None
+                known.recent, known.hidden = None, None
         except BaseException:
             known.recent = None
             raise
