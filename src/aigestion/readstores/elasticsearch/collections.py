@@ -100,14 +100,10 @@ class Collection:
         """The fields of a document that are the row's."""
         return {name: source[name] for name in source if name in self.fields}
 
-    def key_fields(self, put: Put) -> dict[str, Any]:
-        """What a row can be deleted by, as documents have it."""
-        return {name: as_stored(put.fields[name]) for name in self.looked_up}
-
 
 def as_stored(value: Any) -> Any:
     """A value as it comes back in a document."""
-    return msgspec.to_builtins(_moment(value) if isinstance(value, datetime) else value)
+    return msgspec.to_builtins(_moment(value)) if isinstance(value, datetime) else value
 
 
 @cache

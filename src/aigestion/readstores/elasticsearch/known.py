@@ -3,10 +3,13 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
-ROWS_MAX = 20_000
+from aigestion.readstores.elasticsearch.collections import as_stored
+from aigestion.readstores.port import Put
+
+ROWS_MAX = 50_000
 """So many rows are remembered between two refreshes."""
 
 
@@ -33,39 +36,57 @@ class Known:
 
 
 class Recent:
-    """The rows of a view that were written since its last refresh, by what they can be deleted by.
+    """Rows of a view that were written since its last refresh, by fields that rows are deleted by.
 
     A search may not find them yet, or as they were: with these, deleting by value needs no refresh.
     """
 
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], Mapping[str, Any] | None] = {}
-        self._keys: dict[tuple[str, str], defaultdict[Any, set[str]]] = {}
+    def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
+        """`fields`: those, each with its collection, that rows are deleted by from now on."""
+        self._of: dict[str, dict[str, _ByValue]] = {}
+        for collection, field in fields:
+            self._of.setdefault(collection, {})[field] = _ByValue()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return sum(len(by.values) for fields in self._of.values() for by in fields.values())
 
-    def put(self, collection: str, key: str, fields: Mapping[str, Any] | None) -> None:
-        """Remember a row; None: that it was deleted."""
-        before = self._rows.get((collection, key))
-        self._rows[collection, key] = fields
-        for (of, field), keys in self._keys.items():
-            if of == collection:
-                if before is not None:
-                    keys[before[field]].discard(key)
-                if fields is not None:
-                    keys[fields[field]].add(key)
+    @property
+    def fields(self) -> set[tuple[str, str]]:
+        return {(collection, field) for collection, fields in self._of.items() for field in fields}
 
-    def knows(self, collection: str, key: str) -> bool:
-        """Whether what a search finds of this row is out of date."""
-        return (collection, key) in self._rows
+    def put(self, put: Put) -> None:
+        for field, by in self._of.get(put.collection, {}).items():
+            by.put(put.key, as_stored(put.fields[field]))
 
-    def keys(self, collection: str, field: str, value: Any) -> list[str]:
-        """Of the rows here that have this value."""
-        keys = self._keys.get((collection, field))
-        if keys is None:
-            keys = self._keys[collection, field] = defaultdict(set)
-            for (of, key), fields in self._rows.items():
-                if of == collection and fields is not None:
-                    keys[fields[field]].add(key)
-        return list(keys.get(value, ()))
+    def delete(self, collection: str, key: str) -> None:
+        for by in self._of.get(collection, {}).values():
+            by.delete(key)
+
+    def by(self, collection: str, field: str) -> "_ByValue":
+        return self._of[collection][field]
+
+
+class _ByValue:
+    """Rows by the value of one field."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        """By key; `_GONE` for a row that was deleted. A search that finds a key from here is out of date."""
+        self._keys: defaultdict[Any, set[str]] = defaultdict(set)
+
+    def put(self, key: str, value: Any) -> None:
+        self.delete(key)
+        self.values[key] = value
+        self._keys[value].add(key)
+
+    def delete(self, key: str) -> None:
+        before = self.values.get(key, _GONE)
+        if before is not _GONE:
+            self._keys[before].discard(key)
+        self.values[key] = _GONE
+
+    def keys(self, value: Any) -> list[str]:
+        return list(self._keys.get(value, ()))
+
+
+_GONE = object()

@@ -196,16 +196,17 @@ class ElasticsearchReadStore:
                 )
                 all_new &= await bulk.write(self.client, index, writes)
             if not all_new:  # others wrote too: what is there is theirs
-                known.recent = None
+                known.recent, known.hidden = None, None
         except BaseException:
             known.recent = None
             raise
 
     async def _look_up(self, view: View, known: Known, lookups: Lookups) -> None:
         """Find what is to be deleted by value: in one search a field, with a refresh only now and then."""
-        if known.recent is None or len(known.recent) > ROWS_MAX:
+        recent = known.recent
+        if recent is None or len(recent) > ROWS_MAX or not lookups.keys() <= recent.fields:
             await self._show(view, known)
-            known.recent = Recent()
+            known.recent = Recent({*lookups, *(recent.fields if recent else ())})
         for (name, field), found in lookups.items():
             index = self.indices.name(view, name)
             async for hits in scan(self.client, index, having(field, found), {"includes": [field]}):
@@ -242,7 +243,7 @@ class ElasticsearchReadStore:
             await self.indices.refresh(view, hidden)
         known.hidden = set()
         if known.recent is not None:
-            known.recent = Recent()
+            known.recent = Recent(known.recent.fields)
 
     async def _present(self, view: View, known: Known) -> int:
         present = await self.indices.checkpoint(view)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from aigestion.kernel.errors import Misconfigured
+from aigestion.kernel.errors import ChangeRejected, Misconfigured
 from aigestion.readstores.elasticsearch.bulk import Item
 from aigestion.readstores.elasticsearch.collections import (
     DELETED,
@@ -26,14 +26,18 @@ Touched: TypeAlias = dict[str, bytes | None]
 
 
 def wanted(changes: Iterable[Change], collections: Mapping[str, Collection]) -> Lookups:
-    """What has to be looked up for these changes, nothing found yet."""
+    """What has to be looked up for these changes, nothing found yet. `ChangeRejected`."""
     lookups: Lookups = {}
     for change in changes:
         if isinstance(change, DeleteWhere):
             name, field = change.collection, change.field
             if field not in _named(collections, name).looked_up:
                 raise Misconfigured(f"Rows of {name} cannot be deleted by {field}.")
-            lookups.setdefault((name, field), defaultdict(list))[as_stored(change.value)] = []
+            try:
+                value = as_stored(change.value)
+            except ValueError as error:
+                raise ChangeRejected(f"No row of {name} has such a {field}: {error}") from error
+            lookups.setdefault((name, field), defaultdict(list))[value] = []
     return lookups
 
 
@@ -55,18 +59,18 @@ def touched(
             case Put(name, key):
                 rows[name][key] = collection.document(change)
                 if recent is not None:
-                    recent.put(name, key, collection.key_fields(change))
+                    recent.put(change)
             case Delete(name, key):
                 rows[name][key] = None
                 if recent is not None:
-                    recent.put(name, key, None)
+                    recent.delete(name, key)
             case DeleteWhere(name, field, value):
                 assert recent is not None
-                stored = as_stored(value)
-                found = [key for key in lookups[name, field][stored] if not recent.knows(name, key)]
-                for key in (*found, *recent.keys(name, field, stored)):
+                stored, by = as_stored(value), recent.by(name, field)
+                found = [key for key in lookups[name, field][stored] if key not in by.values]
+                for key in (*found, *by.keys(stored)):
                     rows[name][key] = None
-                    recent.put(name, key, None)
+                    recent.delete(name, key)
     return rows
 
 
