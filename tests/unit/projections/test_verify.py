@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from aigestion.kernel.errors import NotFound
+from aigestion.projections.activity import activity
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.quarantine import MemoryQuarantine
 from aigestion.projections.verify import verify
@@ -127,3 +129,23 @@ async def test_an_effect_that_is_not_yet_accounted_for_is_not_accused() -> None:
 async def test_a_view_that_is_not_there_is_not_found() -> None:
     with pytest.raises(NotFound):
         await verify(SHELF, VIEW, MemoryReadStore(), Rig().log.reader, MemoryQuarantine())
+
+
+async def test_rows_whose_time_is_over_may_be_missing_and_younger_ones_may_not() -> None:
+    rig = Rig(projection=activity)
+    await rig.log.record_chats(6)
+    async with rig.running():
+        view = await rig.caught_up()
+    assert isinstance(rig.store, MemoryReadStore)
+    rows = rig.store._views[view]
+    oldest = min(rows, key=lambda key: rows[key]["position"])
+    rig.store.kept_since = rows[oldest]["occurred_at"] + timedelta(microseconds=1)
+    del rows[oldest]
+
+    assert (await rig.model.verify()).differing_rows == 0
+
+    rig.store.kept_since = None
+    verdict = await rig.model.verify()
+    assert verdict.differing_rows == 1
+    assert verdict.first is not None
+    assert verdict.first.key == oldest[1]
