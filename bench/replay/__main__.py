@@ -24,8 +24,10 @@ from aigestion.projections.activity import activity
 from aigestion.projections.conversations import conversations
 from aigestion.projections.filling import FILL_EVENTS_MAX, fill
 from aigestion.projections.projection import Projection
+from aigestion.projections.quarantine import MemoryQuarantine
 from aigestion.projections.search import search
 from aigestion.projections.verify import verify
+from aigestion.projections.writer import ViewWriter
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.port import ReadStore, View
 from aigestion.readstores.postgres.store import PostgresReadStore
@@ -62,9 +64,11 @@ class Bench:
         view = View(name, projection.version, 1)
         await self.stage("project", name, lambda: self.read(projection))
         await store.prepare(view)
-        await self.stage("fill", name, lambda: fill(projection, view, store, self.reader))
+        quarantine = MemoryQuarantine()
+        writer = ViewWriter(projection, view, store, quarantine)
+        await self.stage("fill", name, lambda: fill(writer, self.reader))
         verdict = await self.stage(
-            "compare", name, lambda: verify(projection, view, store, self.reader)
+            "compare", name, lambda: verify(projection, view, store, self.reader, quarantine)
         )
         assert verdict.equal, verdict.first
         print(f"{'':>8} {verdict.found.rows:,} rows equal the fold of the log")

@@ -15,7 +15,9 @@ from aigestion.projections.conversations import conversations
 from aigestion.projections.filling import fill
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
+from aigestion.projections.quarantine import MemoryQuarantine
 from aigestion.projections.search import search
+from aigestion.projections.writer import ViewWriter
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.readstores.port import View
 from aigestion.readstores.postgres.store import PostgresReadStore
@@ -67,7 +69,9 @@ async def run(given: argparse.Namespace, url: str, directory: Path) -> None:
         assert isinstance(store, PostgresReadStore)
         view = View("conversations", conversations.version, 1)
         await store.prepare(view)
-        position = await fill(conversations, view, store, bench.reader)
+        position = await fill(
+            ViewWriter(conversations, view, store, MemoryQuarantine()), bench.reader
+        )
         progress = Progress()
         progress.advance(view, position)
         connection = await asyncpg.connect(url)
@@ -107,7 +111,8 @@ async def filled(
     """Fill for so long; returns how far it got."""
     store = bench.stores[projection.store]
     await store.prepare(view)
-    filling = asyncio.create_task(fill(projection, view, store, bench.reader, pace=pace))
+    writer = ViewWriter(projection, view, store, MemoryQuarantine())
+    filling = asyncio.create_task(fill(writer, bench.reader, pace=pace))
     await asyncio.wait([filling], timeout=seconds)
     filling.cancel()
     await asyncio.wait([filling])

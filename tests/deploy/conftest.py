@@ -21,8 +21,10 @@ def set_up(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def copy_of_compose(folder: Path) -> Path:
-    """What git has of `deploy/compose`, without what somebody's own `setup.sh` made there."""
+    """What git has of `deploy/compose`, without what somebody's own `setup.sh` made there; and beside it the
+    files of ClickHouse, which any ClickHouse may use."""
     ignored = shutil.ignore_patterns("state", ".env")
+    shutil.copytree(DEPLOY / "clickhouse", folder / "clickhouse")
     return Path(shutil.copytree(DEPLOY / "compose", folder / "compose", ignore=ignored))
 
 

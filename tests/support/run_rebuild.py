@@ -20,6 +20,7 @@ from aigestion.projections.conversations import conversations
 from aigestion.projections.progress import Progress
 from aigestion.projections.read_model import ReadModel
 from aigestion.projections.stages import Stage
+from aigestion.readstores.postgres.quarantine import PostgresQuarantine
 from aigestion.readstores.postgres.store import PostgresReadStore
 from aigestion.readstores.postgres.views import PostgresViewRegistry
 from tests.support.event_log import EventLog
@@ -54,6 +55,7 @@ class Side:
             self.log.reader,
             self.subscription,
             self.progress,
+            PostgresQuarantine(pool),
             self.locks,
         )
 

@@ -17,6 +17,12 @@ _NOISY = (
     "httpx2",
     "clickhouse_connect",
     "aiohttp",
+    "elastic_transport",
+    "elasticsearch",
+    "httpx",
+    "httpcore",
+    "qdrant_client",
+    "valkey",
 )
 
 
