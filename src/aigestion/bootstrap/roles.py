@@ -116,6 +116,7 @@ class _Role:
                 draining=operations.draining,
             )
         )
+        settle_garbage()
         return f"http://{door.host}:{port}"
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that has happened. Subclasses live in one file a noun, and are listed in the catalog."""
 
     stored_as: ClassVar[str]

@@ -11,7 +11,7 @@ from aigestion.events.event import Event
 E = TypeVar("E", bound=Event, covariant=True)
 
 
-class Recorded(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+class Recorded(msgspec.Struct, Generic[E], frozen=True, kw_only=True, gc=False):
     """What readers get: the envelope and the opened event."""
 
     position: int

@@ -10,7 +10,7 @@ import msgspec
 from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
 
 
-class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event as it is offered to the log: serialised, sealed, its tags scoped to the tenant."""
 
     id: UUID
@@ -26,7 +26,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Exact JSON bytes: what is stored is what was written, to the byte (hashes are taken over it)."""
 
 
-class SequencedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class SequencedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event as it stands in the log."""
 
     position: int

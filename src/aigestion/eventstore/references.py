@@ -1,6 +1,5 @@
 """What stands in a stored field instead of its value: `{"sealed":"<base64url>"}` or `{"blob":"<sha256>"}`."""
 
-import base64
 import binascii
 import re
 
@@ -12,6 +11,7 @@ _END = b'"}'
 _HASH_CHARS = 64
 _BLOB_REFERENCE_BYTES = len(_BLOB) + _HASH_CHARS + len(_END)
 _TO_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
+_FROM_URL_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _HASH = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -27,7 +27,7 @@ def sealed_in(value: bytes) -> bytes:
         raise Corrupt("A personal value stands in the log unsealed.")
     text = value[len(_SEALED) : -len(_END)]
     try:
-        return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+        return binascii.a2b_base64(text.translate(_FROM_URL_ALPHABET) + b"=" * (-len(text) % 4))
     except binascii.Error as error:
         raise Corrupt("A sealed value is not base64url.") from error
 

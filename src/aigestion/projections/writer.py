@@ -29,7 +29,7 @@ CHECKPOINT_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-class _Step(msgspec.Struct, frozen=True):
+class _Step(msgspec.Struct, frozen=True, gc=False):
     """An event that changes something."""
 
     event: Recorded[Any]
@@ -74,7 +74,6 @@ class ViewWriter:
         """Something was written that queries need not see yet."""
         self._stored = 0
         self._stored_at = 0.0
-        self._written: dict[int, Sequence[Change]] = {}
         self._gave_up = False
         """An event was parked because nobody knows better; not another one before the store took something."""
 
@@ -101,7 +100,6 @@ class ViewWriter:
         Raises `QuarantineFull`, `ProjectionFailed` for an event that has no key, and what the store
         raises; what came before is written then.
         """
-        self._written = {}
         batch = Batch(self.position)
         for event in events:
             self.add(batch, event)
@@ -139,10 +137,6 @@ class ViewWriter:
         self.position = batch.position
         if batch.stop is not None:
             raise batch.stop
-
-    def changes_of(self, event: Recorded[Any]) -> Sequence[Change]:
-        """What an event of the last `write` changed; nothing if it was parked. For who folds them too."""
-        return self._written.get(event.position, ())
 
     async def settle(self) -> None:
         """Store the checkpoint, if it is behind."""
@@ -231,7 +225,6 @@ class ViewWriter:
         self._hidden = not how.visible and (self._hidden or bool(steps))
         self.position = self._stored = position
         self._stored_at = asyncio.get_running_loop().time()
-        self._written |= {step.event.position: step.changes for step in steps}
         return None
 
     async def _reject(self, event: Recorded[Any], error: Exception) -> None:

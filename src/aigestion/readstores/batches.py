@@ -43,7 +43,11 @@ def _add(change: Change, found: list[Batch]) -> None:
             if not isinstance(last, Puts):
                 last = Puts({})
                 found.append(last)
-            last.rows.setdefault(change.key, {}).update(change.fields)
+            row = last.rows.get(change.key)
+            if row is None:
+                last.rows[change.key] = dict(change.fields)
+            else:
+                row.update(change.fields)
         case Delete():
             if not isinstance(last, Deletes):
                 last = Deletes([])

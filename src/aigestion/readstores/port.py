@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 
-class Put(msgspec.Struct, frozen=True):
+class Put(msgspec.Struct, frozen=True, gc=False):
     """Set these fields of the row with this key in this collection; other fields keep their values.
 
     A value is text, a bool, an int of 64 bits, a float, an aware datetime (kept to the microsecond),
@@ -20,14 +20,14 @@ class Put(msgspec.Struct, frozen=True):
     fields: Mapping[str, Any]
 
 
-class Delete(msgspec.Struct, frozen=True):
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Remove the row with this key, if it is there."""
 
     collection: str
     key: str
 
 
-class DeleteWhere(msgspec.Struct, frozen=True):
+class DeleteWhere(msgspec.Struct, frozen=True, gc=False):
     """Remove every row of a collection whose field has this value."""
 
     collection: str
