@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Router, get, post
@@ -92,6 +92,15 @@ class Projections(msgspec.Struct, frozen=True):
 
 
 _LINES = {200: ResponseSpec(Step, description="Lines of JSON.", media_type=NDJSON)}
+_WORK: dict[str, Any] = {
+    "status_code": 200,
+    "opt": {CHARGE: Charge("expensive", cost=10)},
+    "before_request": require_operator,
+    "security": OPERATOR,
+    "responses": {**problems(403, 404, 409), **_LINES},
+    "media_type": NDJSON,
+}
+"""What the operator has done to a read model takes its time, and is told line by line."""
 
 
 @get(
@@ -128,12 +137,7 @@ async def list_parked(request: ApiRequest, name: FromPath[str]) -> Answered[Park
 
 @post(
     "/{name:str}/rebuild",
-    status_code=200,
-    opt={CHARGE: Charge("expensive", cost=10)},
-    before_request=require_operator,
-    security=OPERATOR,
-    responses={**problems(403, 404, 409), **_LINES},
-    media_type=NDJSON,
+    **_WORK,
     summary="Rebuild a read model from the log",
 )
 async def rebuild(request: ApiRequest, name: FromPath[str]) -> Stream:
@@ -148,12 +152,7 @@ async def rebuild(request: ApiRequest, name: FromPath[str]) -> Stream:
 
 @post(
     "/{name:str}/verify",
-    status_code=200,
-    opt={CHARGE: Charge("expensive", cost=10)},
-    before_request=require_operator,
-    security=OPERATOR,
-    responses={**problems(403, 404), **_LINES},
-    media_type=NDJSON,
+    **_WORK,
     summary="Compare a read model with a fold of the log",
 )
 async def verify(request: ApiRequest, name: FromPath[str]) -> Stream:
@@ -163,12 +162,7 @@ async def verify(request: ApiRequest, name: FromPath[str]) -> Stream:
 
 @post(
     "/{name:str}/redrive",
-    status_code=200,
-    opt={CHARGE: Charge("expensive", cost=10)},
-    before_request=require_operator,
-    security=OPERATOR,
-    responses={**problems(403, 404), **_LINES},
-    media_type=NDJSON,
+    **_WORK,
     summary="Apply what is in quarantine",
 )
 async def redrive(
@@ -191,12 +185,7 @@ async def redrive(
 
 @post(
     "/{name:str}/rollback",
-    status_code=200,
-    opt={CHARGE: Charge("expensive", cost=10)},
-    before_request=require_operator,
-    security=OPERATOR,
-    responses={**problems(403, 404, 409), **_LINES},
-    media_type=NDJSON,
+    **_WORK,
     summary="Let the former view of a read model serve again",
 )
 async def roll_back(request: ApiRequest, name: FromPath[str]) -> Stream:
