@@ -43,6 +43,9 @@ lock: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench.append
 	$(BIN)/python -m bench.http
+	$(BIN)/python -m bench.indexing
+	$(BIN)/python -m bench.replay
+	$(BIN)/python -m bench.replay.beside
 
 clean:
 	rm -rf $(VENV) dist build
