@@ -80,6 +80,21 @@ def test_a_question_goes_through_every_role_and_comes_back_answered(house: House
     assert found["items"][0]["conversation_id"] == conversation
 
 
+def test_a_reply_streams_from_the_process_of_the_agents(house: House) -> None:
+    conversation, _ = house.say("What streams?")
+    kinds: list[str] = []
+
+    with house.http.stream("GET", f"/v1/conversations/{conversation}/stream") as stream:
+        for line in stream.iter_lines():
+            if line.startswith("event: "):
+                kinds.append(line.removeprefix("event: "))
+            if "agent.replied" in kinds:
+                break
+
+    assert kinds[:2] == ["conversation.started", "user.chat"]
+    assert kinds[-1] == "agent.replied"
+
+
 def test_every_role_tells_its_health_and_how_far_it_is_behind(house: House) -> None:
     _, position = house.say("How far are you?")
 
