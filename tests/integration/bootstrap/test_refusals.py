@@ -23,10 +23,10 @@ OLD = (
 )
 
 
-async def refusal(settings: Settings) -> AIGestionError:
+async def refusal(settings: Settings, *, reading: bool = False) -> AIGestionError:
     with pytest.raises(AIGestionError) as caught:
         async with AsyncExitStack() as stack:
-            await open_servers(settings, stack, "app", appending=False, reading=True)
+            await open_servers(settings, stack, "app", appending=False, reading=reading)
     return caught.value
 
 
@@ -43,7 +43,7 @@ def master_key(tmp_path: Path) -> Path:
 
 
 async def test_every_missing_setting_is_named_at_once() -> None:
-    refused = await refusal(load_settings())
+    refused = await refusal(load_settings(), reading=True)
 
     assert isinstance(refused, Misconfigured)
     for name in (
