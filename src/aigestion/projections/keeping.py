@@ -64,12 +64,21 @@ async def _together(*lives: Coroutine[None, None, None]) -> None:
     """Until told to stop, or one of them fails."""
     tasks = [asyncio.create_task(life) for life in lives]
     try:
-        await asyncio.gather(*tasks)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
     finally:
         await _ended(*tasks)
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:
+    """Each is told once: a call into an engine is waited for, unless its task is told again.
+
+    That is why nothing here gathers: whoever is cancelled while it gathers tells them all.
+    """
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.debug("%s ended with %s", task.get_name(), error)

@@ -135,6 +135,36 @@ async def test_a_follower_switches_when_the_new_view_is_as_far(
     assert set(positions) == {9}
 
 
+async def test_being_told_to_stop_waits_for_what_an_engine_is_doing() -> None:
+    class Busy(MemoryReadStore):
+        at_work = 0
+
+        async def checkpoint(self, view: View) -> int | None:
+            working = asyncio.ensure_future(asyncio.sleep(0.05))
+            self.at_work += 1
+            try:
+                await asyncio.shield(working)
+            except asyncio.CancelledError:
+                await asyncio.wait([working])  # as `WorkerThreads` does
+                raise
+            finally:
+                self.at_work -= working.done()
+            return await super().checkpoint(view)
+
+    rig = Rig(store=Busy())
+    view = await rig.registry.create("shelf", 1)
+    await rig.store.prepare(view)
+    await rig.registry.activate(view)
+    for lives in (
+        follow_read_models([rig.model], rig.registry),
+        keep_read_models([rig.model], rig.leaderships, rig.registry),
+    ):
+        async with running(lives):
+            await eventually(lambda: rig.store.at_work > 0)  # type: ignore[attr-defined]
+
+        assert rig.store.at_work == 0  # type: ignore[attr-defined]
+
+
 async def test_each_read_model_has_a_leader_of_its_own() -> None:
     one = Rig()
     other = Rig(beside=one)
