@@ -179,13 +179,16 @@ async def serving(views: "Views") -> list[str]:
 async def finished(title: str, steps: "AsyncIterator[Step]") -> dict[str, Any]:
     """Show the steps as a progress bar; returns the result of the last."""
     reached = 0
+    result: dict[str, Any] | None = None
     with progress(title) as advance:
-        async for step in steps:
+        async for step in steps:  # to its end: half-read answers are closed with noise
             if step.get("done"):
-                result: dict[str, Any] = step["result"]
-                return result
-            reached = step["position"]
-            advance(reached, step["head"], step.get("stage"))
+                result = step["result"]
+            else:
+                reached = step["position"]
+                advance(reached, step["head"], step.get("stage"))
+    if result is not None:
+        return result
     raise Unavailable(f"{title} broke off at position {reached}.")
 
 
