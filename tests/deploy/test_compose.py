@@ -14,7 +14,7 @@ from tests.deploy.conftest import DEPLOY
 
 Compose = dict[str, Any]
 ENGINES = ("postgres", "nats", "elasticsearch", "clickhouse", "qdrant", "valkey")
-ROLES = ("migrate", "api-a", "api-b", "relay", "project", "agents")
+ROLES = ("migrate", "api-a", "api-b", "relay", "project-a", "project-b", "agents")
 SECRET = re.compile(r"(?i)(password|secret|api_?key|token)")
 
 

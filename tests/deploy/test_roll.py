@@ -15,20 +15,21 @@ def test_the_database_comes_first_and_then_one_service_after_the_other(tmp_path:
     assert done == 0
     assert told[0] == "compose run --rm --no-deps migrate"
     assert [line.split()[-1] for line in told[1:]] == [
+        "project-a",
         "api-a",
         "api-b",
         "relay",
-        "project",
+        "project-b",
         "agents",
     ]
     assert all(" --wait " in line and " --no-deps " in line for line in told[1:])
 
 
 def test_it_stops_at_a_service_that_does_not_become_ready(tmp_path: Path) -> None:
-    done, told = _roll(tmp_path, failing="api-a")
+    done, told = _roll(tmp_path, failing="project-a")
 
     assert done != 0
-    assert told[-1].endswith(" api-a")
+    assert told[-1].endswith(" project-a")
 
 
 def test_nothing_is_replaced_if_the_migration_fails(tmp_path: Path) -> None:

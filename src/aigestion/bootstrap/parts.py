@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -13,6 +13,7 @@ from aigestion.api.doors import Doors, HealthCheck
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.read_side import ReadSide
 from aigestion.commands.dispatcher import Dispatcher
+from aigestion.kernel.errors import Unavailable
 from aigestion.messaging.asyncapi import document
 from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
@@ -84,3 +85,14 @@ def relay_health(relay: Relay) -> dict[str, HealthCheck]:
             raise relay.stopped_because
 
     return {"relay": relaying}
+
+
+def views_health(side: ReadSide, names: Sequence[str]) -> dict[str, HealthCheck]:
+    """Whether these read models serve: a process of a new version builds its views first."""
+
+    async def serving() -> None:
+        lines = {line.projection: line for line in side.progress.status()}
+        if missing := [name for name in names if lines[name].view is None]:
+            raise Unavailable(f"not built yet: {', '.join(missing)}", engine="views")
+
+    return {"views": serving}

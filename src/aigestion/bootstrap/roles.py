@@ -11,7 +11,7 @@ from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.log import Log
-from aigestion.bootstrap.parts import api_doors, live_hub, log_health, relay_health
+from aigestion.bootstrap.parts import api_doors, live_hub, log_health, relay_health, views_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.servers import needed_servers, open_servers
@@ -195,6 +195,7 @@ async def run_project(settings: Settings, names: Sequence[str], ready: Ready) ->
         await this.runs("subscription", side.subscription.run())
         keeping = keep_read_models(kept, PostgresLeaderships(role.log.url), side.registry)
         await this.runs("read models", keeping)
+        role.health |= views_health(side, [model.projection.name for model in kept])
         url = await role.operates(
             lambda: {name: p for name, p in _positions(side).items() if not names or name in names},
             projection_metrics(side.progress, role.watch),
