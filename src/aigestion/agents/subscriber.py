@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -9,6 +10,7 @@ import nats.errors
 import nats.js.errors
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from faststream.nats.security import NatsSecurity
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy as ServerAckPolicy
 from nats.js.api import ConsumerConfig, DeliverPolicy
@@ -39,8 +41,12 @@ _log = logging.getLogger(__name__)
 class AgentSubscriber:
     """A durable pull consumer, shared by all processes that run agents."""
 
-    def __init__(self, nats_url: str, reactions: Reactions) -> None:
+    def __init__(
+        self, nats_url: str, reactions: Reactions, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`tls`: whom to trust, for a URL that begins with `tls://`."""
         self._nats_url = nats_url
+        self._security = None if tls is None else NatsSecurity(ssl_context=tls)
         self._reactions = reactions
 
     async def run(self) -> None:
@@ -74,6 +80,7 @@ class AgentSubscriber:
             self._nats_url,
             # FastStream's pull loop freezes the whole process once the client has given up for good.
             max_reconnect_attempts=-1,
+            security=self._security,
             graceful_timeout=STOP_SECONDS_MAX,
             logger=None,
             apply_types=False,

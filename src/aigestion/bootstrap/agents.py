@@ -13,6 +13,7 @@ from aigestion.agents.runner import AgentRunner
 from aigestion.agents.subscriber import AgentSubscriber
 from aigestion.agents.sweep import Sweep
 from aigestion.agents.worker import AgentWorker
+from aigestion.bootstrap.broker import tls_context
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.read_side import Queries
 from aigestion.commands.dispatcher import Dispatcher
@@ -50,7 +51,7 @@ async def agent_worker(
     names = [agent.name for agent in AGENTS]
     try:
         yield AgentWorker(
-            AgentSubscriber(nats_url, reactions),
+            AgentSubscriber(nats_url, reactions, tls_context(nats_url, settings.nats.ca_file)),
             Sweep(queries.runs, log.reader, reactions, names),
             reactions,
         )

@@ -44,7 +44,7 @@ async def _connect(url: str, part: str, password: str | None, ca_file: Path | No
     user = {} if password is None else {"user": part, "password": password}
     where = _without_password(url)
     try:
-        tls = _tls(url, ca_file)
+        tls = tls_context(url, ca_file)
         options: dict[str, Any] = {
             "name": f"aigestion {part}",
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -79,7 +79,8 @@ def _refusal(where: str, error: Exception) -> Misconfigured | Unavailable:
     )
 
 
-def _tls(url: str, ca_file: Path | None) -> ssl.SSLContext | None:
+def tls_context(url: str, ca_file: Path | None) -> ssl.SSLContext | None:
+    """Whom to trust, if the URL asks for TLS; `Misconfigured` if the file cannot be read."""
     if urlsplit(url).scheme != "tls":
         return None
     try:

@@ -1,8 +1,10 @@
 """Hearing through a real broker: quickly, in parallel, again after anything was lost."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import nats
 import pytest
@@ -15,6 +17,8 @@ from aigestion.agents.reactions import Reactions
 from aigestion.agents.subscriber import DURABLE, UNACKED_MAX, AgentSubscriber
 from aigestion.messaging.subjects import EVENT_SUBJECTS, STREAM, event_subject
 from tests.support.broker_process import broker_process, connected
+from tests.support.certificates import certificates
+from tests.support.engines import nats_server
 
 
 class Heard:
@@ -276,3 +280,28 @@ async def test_ending_is_prompt_while_a_reaction_goes_on(
     assert time.monotonic() - started < 1.5
     assert reactions.going_on == 1, "the reaction outlives its subscription"
     await reactions.drain(0.01)
+
+
+async def test_a_broker_that_speaks_tls_and_asks_who_is_there_is_heard(
+    heard: Heard, tmp_path: Path
+) -> None:
+    files = certificates(tmp_path)
+    configuration = (
+        'jetstream {{ store_dir: "{home}/js" }}\n'
+        f'tls {{{{ cert_file: "{files.certificate}", key_file: "{files.key}" }}}}\n'
+        'authorization {{ user: "app", password: "right" }}\n'
+    )
+    with nats_server(configuration) as plain:
+        url = plain.replace("nats://", "tls://app:right@")
+        tls = ssl.create_default_context(cafile=files.ca)
+        connection = await nats.connect(url, tls=tls)
+        await make_stream(connection)
+        task = asyncio.create_task(AgentSubscriber(url, Reactions(heard.react), tls).run())
+        await _until_consumer(connection)
+        await publish(connection)
+        await heard.until(1)
+
+        task.cancel()
+        await asyncio.wait([task])
+        await connection.close()
+    assert heard.positions == [1]
