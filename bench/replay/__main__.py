@@ -13,7 +13,7 @@ import asyncpg
 import uvloop
 from tests.support.engines import postgres_server
 
-from aigestion.bootstrap.garbage import settle_garbage
+from aigestion.bootstrap.garbage import YOUNG_OBJECTS_FILLING_MAX, settle_garbage
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.master_key import FileMasterKey
@@ -55,7 +55,7 @@ class Bench:
     stores: dict[str, ReadStore]
 
     async def run(self, names: list[str]) -> None:
-        settle_garbage()  # as every role does
+        settle_garbage(YOUNG_OBJECTS_FILLING_MAX)  # as `projections rebuild` does
         await self.stage("read", "everything", lambda: self.read(None))
         for projection in PROJECTIONS:
             if projection.name in names:

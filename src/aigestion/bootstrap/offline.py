@@ -11,7 +11,7 @@ from aigestion.api.projection_door import ProjectionDoor
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT
 from aigestion.bootstrap.engines import embedded_engines
-from aigestion.bootstrap.garbage import settle_garbage
+from aigestion.bootstrap.garbage import YOUNG_OBJECTS_FILLING_MAX, settle_garbage
 from aigestion.bootstrap.log import Log, opened_log
 from aigestion.bootstrap.read_side import read_side
 from aigestion.bootstrap.servers import open_servers
@@ -129,5 +129,5 @@ async def _whole(
     broker = JetStreamBroker(client)
     async with read_side(log, broker, stores, at_rest=at_rest) as side:
         await side.look()
-        settle_garbage()
+        settle_garbage(YOUNG_OBJECTS_FILLING_MAX)
         yield WholeSystem(log=log, broker=broker, tenant=tenant, projections=side.door)

@@ -9,7 +9,7 @@ from aigestion.api.app import create_app, create_operations_app
 from aigestion.api.doors import Operations
 from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
-from aigestion.bootstrap.garbage import settle_garbage
+from aigestion.bootstrap.garbage import YOUNG_OBJECTS_FILLING_MAX, settle_garbage
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.parts import api_doors, live_hub, log_health, relay_health, views_health
 from aigestion.bootstrap.process import Process, process
@@ -201,6 +201,7 @@ async def run_project(settings: Settings, names: Sequence[str], ready: Ready) ->
             projection_metrics(side.progress, role.watch),
             subscription_metrics(side.subscription),
         )
+        settle_garbage(YOUNG_OBJECTS_FILLING_MAX)
         ready(url)
         await this.until_stopped()
 

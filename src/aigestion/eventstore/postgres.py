@@ -116,20 +116,23 @@ class PostgresKeyTable:
 
 
 def _sequenced(row: Any) -> SequencedEvent:
+    """A row of `read`, taken apart in its order: by name costs twice as much, and this is done a million times."""
+    (position, occurred_at, recorded_at, id_, correlation_id, causation_id, *rest) = row
+    schema_version, type_, tenant, actor, tags, data = rest
     return SequencedEvent(
-        position=row["position"],
-        recorded_at=row["recorded_at"],
+        position=position,
+        recorded_at=recorded_at,
         event=NewEvent(
-            id=row["id"],
-            type=row["type"],
-            schema_version=row["schema_version"],
-            tags=tuple(row["tags"]),
-            tenant=row["tenant"],
-            actor=row["actor"],
-            correlation_id=row["correlation_id"],
-            causation_id=row["causation_id"],
-            occurred_at=row["occurred_at"],
-            data=row["data"],
+            id=id_,
+            type=type_,
+            schema_version=schema_version,
+            tags=tuple(tags),
+            tenant=tenant,
+            actor=actor,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            occurred_at=occurred_at,
+            data=data,
         ),
     )
 

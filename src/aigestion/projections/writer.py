@@ -115,14 +115,15 @@ class ViewWriter:
         Who wants to be fast makes the next batch while one is committed.
         """
         outcome = self.project_or_park(event, batch.parked)
-        if isinstance(outcome, AIGestionError):
+        if isinstance(outcome, list):
+            if outcome:
+                batch.steps.append(_Step(event, outcome))
+                batch.changes += len(outcome)
+        elif isinstance(outcome, ParkedEvent):
+            batch.parked.append(outcome)
+        else:
             batch.stop = outcome
             return
-        if isinstance(outcome, ParkedEvent):
-            batch.parked.append(outcome)
-        elif outcome:
-            batch.steps.append(_Step(event, outcome))
-            batch.changes += len(outcome)
         batch.position = event.position
 
     async def commit(self, batch: Batch, *, visible: bool = True, giving_up: bool = False) -> None:
@@ -145,14 +146,14 @@ class ViewWriter:
 
     def project_or_park(
         self, event: Recorded[Any], parking: Sequence[ParkedEvent] = ()
-    ) -> Sequence[Change] | ParkedEvent | AIGestionError:
+    ) -> list[Change] | ParkedEvent | AIGestionError:
         """What an event changes; or how it is to be parked; or why the line must stop at it.
 
         `parking`: events before it that are about to be parked.
         """
         reads = self.projection.reads
         if reads is not None and type(event.data) not in reads:
-            return ()
+            return []
         try:
             if self.parked or parking:
                 key = self.projection.key(event)
