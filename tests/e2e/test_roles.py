@@ -13,7 +13,7 @@ import pytest
 from tests.support.cluster import Cluster, Role, cluster
 from tests.support.valkey import StoppableValkey
 
-SOON_SECONDS = 30.0
+SOON_SECONDS = 90.0
 
 
 @pytest.fixture(scope="module")

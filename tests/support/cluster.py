@@ -18,8 +18,8 @@ from aigestion.embedded.nats_configuration import USERS, configuration
 from tests.support.engines import free_port, postgres_server
 from tests.support.program import AIGESTION
 
-READY_SECONDS_MAX = 60.0
-STOP_SECONDS_MAX = 20.0
+READY_SECONDS_MAX = 180.0
+STOP_SECONDS_MAX = 60.0
 OPERATOR_KEY = "operator-" + "k" * 32
 PASSWORDS = {user: f"{user}-password" for user in USERS}
 
