@@ -125,7 +125,7 @@ class Cluster:
             role.wait_ready()
         return roles
 
-    def cli(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """Another command on the same servers."""
         return subprocess.run(
             [AIGESTION, *arguments],
