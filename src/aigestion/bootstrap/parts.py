@@ -1,6 +1,5 @@
 """Parts that roles are made of: the same in `aigestion up` and in a process of their own."""
 
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -10,6 +9,7 @@ from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
 from aigestion.api.doors import Doors, HealthCheck
+from aigestion.api.keys import token_hash
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.read_side import ReadSide
 from aigestion.commands.dispatcher import Dispatcher
@@ -51,7 +51,7 @@ def api_doors(
         metrics=metrics,
         asyncapi=lambda: described,
         limiter=limiter,
-        operator_token_hash=hashlib.sha256(key.encode()).hexdigest(),
+        operator_token_hash=token_hash(key),
     )
 
 

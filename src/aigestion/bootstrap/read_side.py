@@ -56,8 +56,6 @@ class ReadSide:
     queries: Queries
     door: ProjectionDoor
     registry: PostgresViewRegistry
-    quarantine: PostgresQuarantine
-    stores: Stores
 
     async def look(self) -> None:
         """Know how far each serving view is, without keeping it up to date."""
@@ -107,8 +105,6 @@ async def read_side(
         queries=_queries(log, progress, stores, cached),
         door=_door(log, progress, models, at_rest=at_rest),
         registry=registry,
-        quarantine=quarantine,
-        stores=stores,
     )
     try:
         yield side
