@@ -39,7 +39,7 @@ Change: TypeAlias = Put | Delete | DeleteWhere
 
 
 class View(msgspec.Struct, frozen=True):
-    """One physical read model: a schema, a database, a shard or collection, an index a collection."""
+    """One physical read model: a schema, a database, a shard, or an index per collection."""
 
     projection: str
     version: int
