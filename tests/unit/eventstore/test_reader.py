@@ -1,5 +1,7 @@
 """The log as readers see it."""
 
+import asyncio
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,7 +11,7 @@ import pytest
 
 from aigestion.eventstore.memory import MemoryEventStore
 from aigestion.eventstore.port import SequencedEvent
-from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.reader import LogReader, Page
 from aigestion.kernel.errors import Corrupt, UnknownEvent
 from aigestion.kernel.ids import new_id
 from aigestion.kernel.query import matching
@@ -57,14 +59,59 @@ async def test_a_page_opens_what_is_asked_for_and_passes_over_the_rest(tmp_path:
     for text in ("one", "two", "three"):
         await store.append([await border.seal(chat(text), event_id=new_id())])
 
-    whole = await reader.page(0, 3)
-    nothing = await reader.page(0, 2, {"user.action"})
-    end = await reader.page(3, 2)
+    full = await _pages(reader, 0, 3)
+    asked_for = await _pages(reader, 0, 2, {"user.action"})
+    end = await _pages(reader, 3, 2)
 
-    assert [event.data.text for event in whole.events] == ["one", "two", "three"]
-    assert (whole.last, whole.is_full) == (3, True)
-    assert (nothing.events, nothing.last, nothing.is_full) == ([], 2, True)
-    assert (end.events, end.last, end.is_full) == ([], 3, False)
+    assert [event.data.text for event in full[0].events] == ["one", "two", "three"]
+    assert [(page.last, page.is_full) for page in full] == [(3, True), (3, False)]
+    assert [(page.events, page.last) for page in asked_for] == [([], 2), ([], 3)]
+    assert [(page.events, page.last, page.is_full) for page in end] == [([], 3, False)]
+
+
+async def test_pages_end_where_they_are_told_to(tmp_path: Path) -> None:
+    border, store = Border(tmp_path), MemoryEventStore()
+    reader = LogReader(store, border.codec)
+    for text in ("one", "two", "three"):
+        await store.append([await border.seal(chat(text), event_id=new_id())])
+
+    assert [page.last for page in await _pages(reader, 0, 2, upto=3)] == [2, 3]
+    assert [page.last for page in await _pages(reader, 0, 2, upto=2)] == [2]
+    assert await _pages(reader, 2, 2, upto=2) == []
+    with pytest.raises(Corrupt) as short:
+        await _pages(reader, 0, 2, upto=4)
+
+    assert short.value.details["position"] == 4
+
+
+async def test_the_next_page_is_read_while_one_is_worked_on_and_not_when_nobody_wants_it(
+    tmp_path: Path,
+) -> None:
+    border, reads = Border(tmp_path), list[int]()
+    cancelled = asyncio.Event()
+
+    class Observed(MemoryEventStore):
+        async def read(self, *arguments: Any, **options: Any) -> list[SequencedEvent]:
+            reads.append(options["after"])
+            if options["after"] == 1:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    cancelled.set()
+                    raise
+            return await super().read(*arguments, **options)
+
+    store = Observed()
+    for text in ("one", "two"):
+        await store.append([await border.seal(chat(text), event_id=new_id())])
+
+    async with aclosing(LogReader(store, border.codec).pages(0, 1)) as pages:
+        await anext(pages)
+        await asyncio.sleep(0)
+        meanwhile = list(reads)
+
+    assert meanwhile == [0, 1]
+    assert cancelled.is_set()
 
 
 async def test_a_page_stops_at_an_unknown_event_even_of_a_type_nobody_asked_for(
@@ -75,7 +122,7 @@ async def test_a_page_stops_at_an_unknown_event_even_of_a_type_nobody_asked_for(
     await store.append([msgspec.structs.replace(sealed, schema_version=9)])
 
     with pytest.raises(UnknownEvent) as stopped:
-        await LogReader(store, border.codec).page(0, 1, {"user.action"})
+        await _pages(LogReader(store, border.codec), 0, 1, {"user.action"})
 
     assert stopped.value.details["position"] == 1
 
@@ -92,6 +139,10 @@ async def test_a_page_has_no_hole(tmp_path: Path) -> None:
         await store.append([await border.seal(chat(text), event_id=new_id())])
 
     with pytest.raises(Corrupt) as hole:
-        await LogReader(store, border.codec).page(0, 3)
+        await _pages(LogReader(store, border.codec), 0, 3)
 
     assert hole.value.details["position"] == 2
+
+
+async def _pages(reader: LogReader, *arguments: Any, **options: Any) -> list[Page]:
+    return [page async for page in reader.pages(*arguments, **options)]

@@ -62,7 +62,7 @@ class DyingStore(MemoryReadStore):
 
 async def test_a_view_serves_when_it_has_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 7)
-    monkeypatch.setattr(limits, "CHANGES_MAX", 3)
+    monkeypatch.setattr(limits, "FILL_CHANGES_MAX", 3)
     rig = Rig()
     await rig.log.record_chats(30)
 
@@ -78,7 +78,7 @@ async def test_a_batch_is_many_pages_long_where_few_events_have_changes(
 ) -> None:
     monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 4)
     monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 3)
-    monkeypatch.setattr(limits, "CHANGES_MAX", 6)
+    monkeypatch.setattr(limits, "FILL_CHANGES_MAX", 6)
     store = DyingStore(dies_at=-1)
     rig = Rig(store=store)
     await rig.log.record(*(started(f"conversation {n}") for n in range(14)))

@@ -220,7 +220,7 @@ class ClickHouseReadStore:
             case Puts(rows):
                 types = {column.name: column.type for column in columns}
                 values = values_of(collection, columns, rows)
-                yield partial(self._engine.insert, database, collection, types, values)
+                yield partial(self._insert, database, collection, types, values)
             case Deletes(keys):
                 for start in range(0, len(keys), KEYS_IN_STATEMENT_MAX):
                     some = keys[start : start + KEYS_IN_STATEMENT_MAX]
@@ -234,6 +234,14 @@ class ClickHouseReadStore:
                 (stored,) = column.stored([value])
                 statement = _DELETE_WHERE.format(table=table, condition=condition)
                 yield partial(run, statement, {"value": stored})
+
+    async def _insert(
+        self, database: str, table: str, types: Mapping[str, str], values: list[list[Any]]
+    ) -> None:
+        try:
+            await self._engine.insert(database, table, types, values)
+        finally:
+            values.clear()  # the driver's own cycle would keep them until the collector comes by
 
     async def _tables(self, view: View) -> Mapping[str, Columns]:
         """The collections of a view: a view never changes its shape."""

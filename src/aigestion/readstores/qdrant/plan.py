@@ -48,7 +48,7 @@ async def plan(points: Points, changes: Iterable[Change], model: str) -> Plan:
                     id_ = point_id(collection, key)
                     present = fold.after.get(id_)
                     kept = fields_of(present) if present else {}
-                    fold.after[id_] = payload_of(collection, key, kept | fields)
+                    fold.after[id_] = payload_of(collection, key, {**kept, **fields})
             case Deletes(keys):
                 fold.after |= {point_id(collection, key): None for key in keys}
             case DeletesWhere(field, value):
