@@ -33,6 +33,16 @@ NatsUrl = Annotated[EngineUrl, _url("nats", "tls")]
 HttpUrl = Annotated[EngineUrl, _url("http", "https")]
 ValkeyUrl = Annotated[EngineUrl, _url("valkey", "valkeys", "redis", "rediss")]
 
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != value:
+        raise ValueError("must be an origin such as https://app.example, without a path")
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
 _PASSWORD = re.compile(r"(://[^/@]*?:)[^/@]*@")
 
 
@@ -45,6 +55,11 @@ class Http(_Group):
 
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: Port = Field(8080, description="Port the API listens on; 0 picks a free one.")
+    cors_origins: tuple[Origin, ...] = Field(
+        (),
+        description="Web pages whose scripts may call the API, as a JSON list: "
+        '`["https://app.example"]`; none if not given.',
+    )
     drain_notice_seconds: float = Field(
         0.0,
         ge=0,

@@ -102,7 +102,8 @@ class FakeConversations:
         _, position = await self._progress.at_least("conversations", min_position, 0.05)
         checked_limit(limit)
         Cursors(KeyRecord, [tenant]).decode(cursor)
-        return Answer(position, Page(self.summaries[:limit], None))
+        more = "more" if len(self.summaries) > limit else None
+        return Answer(position, Page(self.summaries[:limit], more))
 
     async def transcript(
         self, tenant: str, conversation_id: UUID, *, min_position: int = 0

@@ -10,6 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.types import Receive, Scope, Send
 
+from aigestion.api.conditional import entity_tag, has_it, keeping, next_link
 from aigestion.api.errors import PROBLEM_JSON, Problem
 from aigestion.queries.answer import BIGINT_MAX, CURSOR_CHARS_MAX, PAGE_ITEMS_MAX, Answer
 
@@ -69,7 +70,20 @@ STALE_HEADER = ResponseHeader(
     description="There only if events that belong to this answer wait in quarantine, as `stale` in it says.",
     documentation_only=True,
 )
-READ_HEADERS = [POSITION_HEADER, STALE_HEADER]
+ETAG_HEADER = ResponseHeader(
+    name="ETag",
+    value='W/"6d1f0c…"',
+    description="Sent back as `If-None-Match`, an answer that is still the same is 304 without a body.",
+    documentation_only=True,
+)
+LINK_HEADER = ResponseHeader(
+    name="Link",
+    value='</v1/…?cursor=…>; rel="next"',
+    description="The page behind this one, if there is one.",
+    documentation_only=True,
+)
+READ_HEADERS = [POSITION_HEADER, STALE_HEADER, ETAG_HEADER]
+PAGE_HEADERS = [*READ_HEADERS, LINK_HEADER]
 
 _MEANINGS = {
     400: "Malformed, or against the schema: `errors` names every bad field.",
@@ -96,6 +110,12 @@ def problems(*statuses: int) -> Mapping[int, ResponseSpec]:
     }
 
 
+def reading(*statuses: int) -> Mapping[int, ResponseSpec]:
+    """What a GET that may be asked again can answer besides 200."""
+    unchanged = ResponseSpec(None, description="Still what `If-None-Match` names.")
+    return {304: unchanged, **problems(*statuses)}
+
+
 class Answered(Response[T]):
     """JSON and its position. Lean on purpose: the framework's own answer costs more than a decision."""
 
@@ -113,10 +133,17 @@ class Answered(Response[T]):
         status = self.status_code or status_code or 200
         body = b"" if self.content is None else msgspec.json.encode(self.content)
         headers = [(b"aigestion-position", b"%d" % self.position)]
-        if self.stale:
+        if self.stale:  # what is missing in it may come at any time, and with it no new position
             headers.append((b"aigestion-stale", b"true"))
-        if self.content is not None:
+        elif request.method == "GET":
+            tag = entity_tag(body)
+            headers += keeping(tag)
+            if has_it(request.headers.get("if-none-match"), tag):
+                status, body = 304, b""
+        if body:
             headers += ((b"content-type", _JSON), (b"content-length", b"%d" % len(body)))
+            if cursor := getattr(self.content, "next_cursor", None):
+                headers.append(next_link(request.scope, cursor))
 
         async def send_all(_scope: Scope, _receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -1,6 +1,9 @@
 """The HTTP application: routes, guards, errors, put together."""
 
+from collections.abc import Sequence
+
 from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.plugins.pydantic import PydanticPlugin
 
@@ -24,9 +27,21 @@ from aigestion.api.v1.projections import projections
 from aigestion.api.v1.search import search
 from aigestion.api.v1.stream import stream
 
+READABLE_HEADERS = (
+    *("Aigestion-Position", "Aigestion-Stale", "ETag", "Link", "Request-Id", "Retry-After"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+)
+SENDABLE_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
+    *("Last-Event-ID", "Request-Id", "Aigestion-User"),
+)
 
-def create_app(doors: Doors) -> Litestar:
-    """The application. It starts and stops nothing: what is behind the doors is running already."""
+
+def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
+    """The application. It starts and stops nothing: what is behind the doors is running already.
+
+    `cors_origins`: the web pages whose scripts may call it, `https://app.example`.
+    """
     charging = Charging(doors.limiter, doors.metrics) if doors.limiter is not None else None
     app = Litestar(
         route_handlers=[
@@ -59,11 +74,22 @@ def create_app(doors: Doors) -> Litestar:
         multipart_form_part_limit=FORM_PARTS_MAX,
         exception_handlers={Exception: problem_of},
         openapi_config=openapi_config(),
+        cors_config=_cors(cors_origins) if cors_origins else None,
         plugins=[BodySchemas(), PydanticPlugin()],
         logging_config=None,
     )
     app.asgi_handler = observed(app.asgi_handler, Metrics(doors.metrics))
     return app
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig:
+    """Keys travel in a header that a script sets, never in a cookie: no credentials."""
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=list(SENDABLE_HEADERS),
+        expose_headers=list(READABLE_HEADERS),
+    )
 
 
 def create_operations_app(operations: Operations) -> Litestar:

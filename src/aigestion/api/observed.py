@@ -1,5 +1,6 @@
 """The outermost layer: every answer gets a request id and safe headers, and is counted."""
 
+import re
 import secrets
 import time
 from typing import Any, cast
@@ -21,6 +22,9 @@ _DEFAULTS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 """Set unless the route says otherwise."""
+
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
 class Metrics:
@@ -60,7 +64,7 @@ def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        request_id = secrets.token_hex(16)
+        request_id = _given_id(scope) or secrets.token_hex(16)
         scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
         status, streams = 0, False
 
@@ -85,6 +89,14 @@ def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
             metrics.count(_route(http), _method(http), status or 499, seconds)
 
     return call
+
+
+def _given_id(scope: Scope) -> str | None:
+    """The id that a caller, or a proxy before us, has given the request; only if it can do no harm in a log."""
+    for name, value in scope["headers"]:
+        if name in (b"request-id", b"x-request-id") and _REQUEST_ID.fullmatch(value):
+            return value.decode()
+    return None
 
 
 def _route(scope: HTTPScope) -> str:

@@ -2,14 +2,16 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import msgspec
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
+from aigestion.api.app import create_app
 from aigestion.api.doors import Doors, HealthCheck
 from aigestion.api.keys import token_hash
+from aigestion.api.server import serving
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.read_side import ReadSide
 from aigestion.commands.dispatcher import Dispatcher
@@ -18,6 +20,7 @@ from aigestion.messaging.asyncapi import document
 from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
 from aigestion.ratelimit.routes import RouteLimits
+from aigestion.settings_groups import Http
 
 NATS_TIMEOUT_SECONDS = 2
 
@@ -52,6 +55,17 @@ def api_doors(
         asyncapi=lambda: described,
         limiter=limiter,
         operator_token_hash=token_hash(key),
+    )
+
+
+def http_door(http: Http, doors: Doors) -> AbstractAsyncContextManager[int]:
+    """The API as the settings of the HTTP door want it, served inside the block; yields its port."""
+    return serving(
+        create_app(doors, cors_origins=http.cors_origins),
+        host=http.host,
+        port=http.port,
+        draining=doors.draining,
+        notice_seconds=http.drain_notice_seconds,
     )
 
 

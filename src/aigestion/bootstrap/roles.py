@@ -5,13 +5,20 @@ from contextlib import AsyncExitStack
 
 from nats.aio.client import Client
 
-from aigestion.api.app import create_app, create_operations_app
+from aigestion.api.app import create_operations_app
 from aigestion.api.doors import Operations
 from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.garbage import YOUNG_OBJECTS_FILLING_MAX, settle_garbage
 from aigestion.bootstrap.log import Log
-from aigestion.bootstrap.parts import api_doors, live_hub, log_health, relay_health, views_health
+from aigestion.bootstrap.parts import (
+    api_doors,
+    http_door,
+    live_hub,
+    log_health,
+    relay_health,
+    views_health,
+)
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.servers import needed_servers, open_servers
@@ -148,15 +155,7 @@ async def run_api(settings: Settings, ready: Ready) -> None:
             volatile.limiter,
         )
         http = settings.http
-        port = await stack.enter_async_context(
-            serving(
-                create_app(doors),
-                host=http.host,
-                port=http.port,
-                draining=doors.draining,
-                notice_seconds=http.drain_notice_seconds,
-            )
-        )
+        port = await stack.enter_async_context(http_door(http, doors))
         settle_garbage()
         ready(f"http://{http.host}:{port}")
         await this.until_stopped()

@@ -12,15 +12,13 @@ from prometheus_client import CollectorRegistry
 
 from aigestion import __version__
 from aigestion.agents.worker import AgentWorker
-from aigestion.api.app import create_app
-from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT, set_up_demo
 from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.log import Log, opened_log
-from aigestion.bootstrap.parts import api_doors, live_hub, log_health, relay_health
+from aigestion.bootstrap.parts import api_doors, http_door, live_hub, log_health, relay_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.stores import opened_stores
@@ -107,9 +105,7 @@ async def run_up(
             log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter
         )
         http = settings.http
-        port = await stack.enter_async_context(
-            serving(create_app(api), host=http.host, port=http.port, draining=api.draining)
-        )
+        port = await stack.enter_async_context(http_door(http, api))
         opened = _doors(data_dir, engines, f"http://{http.host}:{port}", operator_key)
         stack.enter_context(_announced(data_dir, opened))
         settle_garbage()

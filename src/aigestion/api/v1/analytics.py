@@ -7,7 +7,7 @@ import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
-from aigestion.api.answers import READ_HEADERS, Answered, MinPosition, problems
+from aigestion.api.answers import READ_HEADERS, Answered, MinPosition, reading
 from aigestion.api.limits import CHARGE
 from aigestion.api.parameters import moment
 from aigestion.api.request import ApiRequest
@@ -30,7 +30,7 @@ class Usage(msgspec.Struct, frozen=True):
 @get(
     "/analytics/usage",
     opt={CHARGE: Charge("read", cost=5)},
-    responses=problems(),
+    responses=reading(),
     response_headers=READ_HEADERS,
     summary="Count what happened",
     tags=["Analytics"],

@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 from pydantic import Field, StringConstraints
 
 from aigestion.api.answers import (
+    PAGE_HEADERS,
     PAGE_ITEMS_DEFAULT,
     POSITION_HEADER,
     READ_HEADERS,
@@ -19,6 +20,7 @@ from aigestion.api.answers import (
     MinPosition,
     answered,
     problems,
+    reading,
 )
 from aigestion.api.body import Body, Text
 from aigestion.api.request import ApiRequest, minted
@@ -78,8 +80,8 @@ async def start_conversation(
 
 @get(
     "/",
-    responses=problems(),
-    response_headers=READ_HEADERS,
+    responses=reading(),
+    response_headers=PAGE_HEADERS,
     summary="List conversations",
 )
 async def list_conversations(
@@ -98,7 +100,7 @@ async def list_conversations(
 
 @get(
     "/{conversation_id:uuid}",
-    responses=problems(404),
+    responses=reading(404),
     response_headers=READ_HEADERS,
     summary="Read a conversation",
 )

@@ -7,6 +7,7 @@ from litestar import Router, delete, get, post
 from litestar.params import FromPath
 
 from aigestion.api.answers import (
+    PAGE_HEADERS,
     PAGE_ITEMS_DEFAULT,
     POSITION_HEADER,
     READ_HEADERS,
@@ -17,6 +18,7 @@ from aigestion.api.answers import (
     MinPosition,
     answered,
     problems,
+    reading,
 )
 from aigestion.api.limits import CHARGE
 from aigestion.api.request import ApiRequest, minted
@@ -78,8 +80,8 @@ async def add_document(
 
 @get(
     "/",
-    responses=problems(),
-    response_headers=READ_HEADERS,
+    responses=reading(),
+    response_headers=PAGE_HEADERS,
     summary="List documents",
 )
 async def list_documents(
@@ -98,7 +100,7 @@ async def list_documents(
 
 @get(
     "/{document_id:uuid}",
-    responses=problems(404),
+    responses=reading(404),
     response_headers=READ_HEADERS,
     summary="Read a document",
 )

@@ -6,7 +6,7 @@ import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
-from aigestion.api.answers import POSITION_HEADER, Answered, MinPosition, problems
+from aigestion.api.answers import ETAG_HEADER, POSITION_HEADER, Answered, MinPosition, reading
 from aigestion.api.request import ApiRequest
 from aigestion.events.catalog import EVENTS
 from aigestion.events.recorded import Recorded
@@ -27,8 +27,8 @@ class Feed(msgspec.Struct, frozen=True):
 
 @get(
     "/events",
-    responses=problems(),
-    response_headers=[POSITION_HEADER],
+    responses=reading(),
+    response_headers=[POSITION_HEADER, ETAG_HEADER],
     summary="Read the log",
     tags=["Events"],
 )

@@ -7,13 +7,13 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from aigestion.api.answers import (
-    READ_HEADERS,
+    PAGE_HEADERS,
     Answered,
     Cursor,
     Limit,
     MinPosition,
     answered,
-    problems,
+    reading,
 )
 from aigestion.api.limits import CHARGE
 from aigestion.api.parameters import checked_text
@@ -28,8 +28,8 @@ HITS_DEFAULT = 20
 @get(
     "/search",
     opt={CHARGE: Charge("read", cost=5)},
-    responses=problems(),
-    response_headers=READ_HEADERS,
+    responses=reading(),
+    response_headers=PAGE_HEADERS,
     summary="Search messages and documents",
     tags=["Search"],
 )
