@@ -166,10 +166,12 @@ class MemoryLive:
     """The live hub without a broker: a test says what comes."""
 
     def __init__(self) -> None:
-        self.listeners: dict[tuple[str, UUID], list[Listener]] = {}
+        self.listeners: dict[tuple[str, UUID | None], list[Listener]] = {}
 
     @asynccontextmanager
-    async def listen(self, tenant: str, conversation_id: UUID) -> AsyncIterator[Listener]:
+    async def listen(
+        self, tenant: str, conversation_id: UUID | None = None
+    ) -> AsyncIterator[Listener]:
         listener = Listener()
         group = self.listeners.setdefault((tenant, conversation_id), [])
         group.append(listener)

@@ -20,7 +20,7 @@ from aigestion.api.sse import OpenStreams
 from aigestion.api.v1.analytics import usage
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
-from aigestion.api.v1.events import read_events
+from aigestion.api.v1.events import read_events, stream_events
 from aigestion.api.v1.interactions import post_interaction
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
@@ -55,6 +55,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     search,
                     usage,
                     read_events,
+                    stream_events,
                     documents,
                 ],
             ),

@@ -47,7 +47,7 @@ class NatsLiveChannel:
 
 
 class Listener:
-    """One watcher of one conversation: iterate it. Never holds more than `LISTENER_ITEMS_MAX`."""
+    """One watcher, of one conversation or of a tenant's log: iterate it. Never holds more than `LISTENER_ITEMS_MAX`."""
 
     def __init__(self) -> None:
         self.lagging = False
@@ -91,7 +91,8 @@ class LiveHub:
 
     def __init__(self, connection: Client) -> None:
         self._nats = connection
-        self._listeners: defaultdict[tuple[str, UUID], set[Listener]] = defaultdict(set)
+        self._listeners: defaultdict[tuple[str, UUID | None], set[Listener]] = defaultdict(set)
+        """By tenant and conversation; None for those who watch all of the tenant's log."""
         self._subscriptions: list[Subscription] = []
         self._watch: asyncio.Task[None] | None = None
 
@@ -114,8 +115,13 @@ class LiveHub:
                 await subscription.unsubscribe()
 
     @asynccontextmanager
-    async def listen(self, tenant: str, conversation_id: UUID) -> AsyncIterator[Listener]:
-        """Watch a conversation: listen first, read the log then, and nothing is missed between."""
+    async def listen(
+        self, tenant: str, conversation_id: UUID | None = None
+    ) -> AsyncIterator[Listener]:
+        """Watch a conversation, or all of a tenant's log (without pieces of replies).
+
+        Listen first, read the log then, and nothing is missed between.
+        """
         listener = Listener()
         key = (tenant, conversation_id)
         self._listeners[key].add(listener)
@@ -137,14 +143,17 @@ class LiveHub:
 
     async def _event(self, message: Msg) -> None:
         """What the relay sends, seen before the broker has accepted it: a hint to read the log."""
+        if not self._listeners:
+            return
         headers = message.headers or {}
         tenant = message.subject.split(".")[1]
-        for tag in tags_in(headers) if self._listeners else ():
-            kind, _, value = tag.partition(":")
-            if kind == "conversation":
-                with suppress(ValueError):
-                    listeners = self._listeners.get((tenant, UUID(value)), ())
-                    _put(listeners, Wake(int(headers["ce-position"])))
+        with suppress(ValueError, KeyError):
+            wake = Wake(int(headers["ce-position"]))
+            _put(self._listeners.get((tenant, None), ()), wake)
+            for tag in tags_in(headers):
+                kind, _, value = tag.partition(":")
+                if kind == "conversation":
+                    _put(self._listeners.get((tenant, UUID(value)), ()), wake)
 
     async def _watch_broker(self) -> None:
         """While the broker is away, and once it is back, everybody had better read the log."""

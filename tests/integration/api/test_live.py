@@ -16,9 +16,11 @@ from tests.integration.api.conftest import Wire, read_answer
 class Stream:
     """A client of a stream."""
 
-    def __init__(self, wire: Wire, conversation: str) -> None:
+    def __init__(self, wire: Wire, conversation: str | None) -> None:
+        """Of a conversation, or of all of the log."""
         self._wire = wire
-        self._path = f"/v1/conversations/{conversation}/stream"
+        of = "events" if conversation is None else f"conversations/{conversation}"
+        self._path = f"/v1/{of}/stream"
         self.head = ""
 
     async def open(self, path_suffix: str = "", **headers: str) -> "Stream":
@@ -184,3 +186,26 @@ async def test_a_kept_connection_serves_after_a_problem(wire: Wire) -> None:
         writer.write(wire.request("GET", f"/v1/conversations/{new_id()}/stream"))
         assert (await read_answer(reader)).status == 404
     writer.close()
+
+
+async def test_the_whole_log_is_followed_by_type_and_resumed_by_position(
+    wire: Wire, conversation: str
+) -> None:
+    stream = await Stream(wire, None).open("?type=user.chat")
+    await say(wire, conversation, "one", "two")
+    first = await stream.event()
+    stream.leave()
+
+    resumed = await Stream(wire, None).open("?type=user.chat", Last_Event_ID=first["id"])
+    second = await resumed.event()
+    resumed.leave()
+
+    assert [first["event"], second["event"]] == ["user.chat"] * 2
+    assert (first["id"], second["id"]) == ("2", "3")
+
+
+async def test_a_stream_of_no_such_type_is_refused(wire: Wire) -> None:
+    refused = await Stream(wire, None).open("?type=user.shouted")
+
+    assert refused.head.startswith("HTTP/1.1 400")
+    refused.leave()

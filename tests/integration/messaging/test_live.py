@@ -64,6 +64,19 @@ async def test_nobody_hears_what_is_not_theirs(hub: LiveHub, connection: Client)
         assert await heard(listener, 1) == [delta("mine")]
 
 
+async def test_every_event_of_a_tenant_wakes_those_who_watch_its_log(
+    hub: LiveHub, connection: Client
+) -> None:
+    log = EventLog()
+    relay = Relay(log.reader, JetStreamBroker(connection), MemoryLeadership())
+
+    async with hub.listen("demo") as listener, running(relay.run()):
+        await log.record(started("harbour"), tenant="acme")
+        await log.record(started("library"))
+
+        assert await heard(listener, 1) == [Wake(2)]
+
+
 async def test_a_recorded_event_wakes_the_watchers_of_its_conversation(
     hub: LiveHub, connection: Client
 ) -> None:

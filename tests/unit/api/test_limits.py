@@ -381,6 +381,7 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "GET /v1/documents/{document_id}": "read 1",
         "DELETE /v1/documents/{document_id}": "write 1",
         "GET /v1/events": "read 1",
+        "GET /v1/events/stream": "read 1",
         "GET /v1/projections": "read 1",
         "GET /v1/projections/{name}/parked": "read 1",
         "POST /v1/projections/{name}/rebuild": "expensive 10",

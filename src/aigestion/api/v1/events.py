@@ -6,10 +6,27 @@ import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
-from aigestion.api.answers import ETAG_HEADER, POSITION_HEADER, Answered, MinPosition, reading
+from aigestion.api.answers import (
+    ETAG_HEADER,
+    POSITION_HEADER,
+    Answered,
+    MinPosition,
+    problems,
+    reading,
+)
 from aigestion.api.request import ApiRequest
+from aigestion.api.sse import EventStream
+from aigestion.api.v1.stream import (
+    STREAM,
+    After,
+    LastEventId,
+    follow,
+    position_behind,
+    room_for_stream,
+)
 from aigestion.events.catalog import EVENTS
 from aigestion.events.recorded import Recorded
+from aigestion.kernel.query import matching
 from aigestion.queries.answer import BIGINT_MAX, invalid
 from aigestion.queries.feed import FEED_EVENTS_MAX
 
@@ -25,6 +42,11 @@ class Feed(msgspec.Struct, frozen=True):
     next_after: int
 
 
+Types = Annotated[
+    list[str] | None, QueryParameter(name="type", description="Only events of these types.")
+]
+
+
 @get(
     "/events",
     responses=reading(),
@@ -38,9 +60,7 @@ async def read_events(
         int,
         QueryParameter(ge=0, le=BIGINT_MAX, description="Only events later than this position."),
     ] = 0,
-    types: Annotated[
-        list[str] | None, QueryParameter(name="type", description="Only events of these types.")
-    ] = None,
+    types: Types = None,
     tag: Annotated[
         str | None,
         QueryParameter(description="Only events with this tag, e.g. `conversation:<id>`."),
@@ -49,9 +69,7 @@ async def read_events(
     min_position: MinPosition = 0,
 ) -> Answered[Feed]:
     """The tenant's events in order of position, opened."""
-    for one in types or ():
-        if one not in _TYPES:
-            raise invalid("type", "is not a type of event")
+    _check_types(types)
     answer = await request.doors.feed.feed(
         request.tenant,
         after=after,
@@ -64,3 +82,34 @@ async def read_events(
     last = events[-1].position if events else after
     position = max(answer.position, last)
     return Answered(Feed(events, last if len(events) == limit else position), position)
+
+
+@get(
+    "/events/stream",
+    responses={**problems(), 200: STREAM},
+    media_type="text/event-stream",
+    summary="Follow the log live",
+    tags=["Events"],
+)
+async def stream_events(
+    request: ApiRequest,
+    after: After = 0,
+    types: Types = None,
+    min_position: MinPosition = 0,
+    last_event_id: LastEventId = None,
+) -> EventStream:
+    """The tenant's events as they are recorded, `id: <position>`, opened: for dashboards and bridges.
+
+    Connect again with `Last-Event-ID`, to any process, and the stream goes on without loss or repeats.
+    """
+    _check_types(types)
+    after = position_behind(after, last_event_id)
+    doors, tenant = request.doors, request.tenant
+    streams = await room_for_stream(request, min_position)
+    query = matching(types=tuple(types or ()))
+    return EventStream(follow(doors, tenant, query, after), doors.draining, streams)
+
+
+def _check_types(types: list[str] | None) -> None:
+    if not _TYPES.issuperset(types or ()):
+        raise invalid("type", "is not a type of event")

@@ -51,12 +51,19 @@ class Piece(msgspec.Struct, frozen=True):
     text: str
 
 
+After = Annotated[
+    int, QueryParameter(ge=0, le=BIGINT_MAX, description="Begin behind this position.")
+]
+LastEventId = Annotated[
+    str | None,
+    HeaderParameter(name="Last-Event-ID", description="Sent by browsers; goes before `after`."),
+]
+STREAM = ResponseSpec(str, description="Server-sent events.", media_type="text/event-stream")
+
+
 @get(
     "/conversations/{conversation_id:uuid}/stream",
-    responses={
-        **problems(404),
-        200: ResponseSpec(str, description="Server-sent events.", media_type="text/event-stream"),
-    },
+    responses={**problems(404), 200: STREAM},
     media_type="text/event-stream",
     summary="Follow a conversation live",
     tags=["Conversations"],
@@ -64,44 +71,50 @@ class Piece(msgspec.Struct, frozen=True):
 async def stream(
     request: ApiRequest,
     conversation_id: FromPath[UUID],
-    after: Annotated[
-        int, QueryParameter(ge=0, le=BIGINT_MAX, description="Begin behind this position.")
-    ] = 0,
+    after: After = 0,
     min_position: MinPosition = 0,
-    last_event_id: Annotated[
-        str | None,
-        HeaderParameter(name="Last-Event-ID", description="Sent by browsers; goes before `after`."),
-    ] = None,
+    last_event_id: LastEventId = None,
 ) -> EventStream:
     """Recorded events with `id: <position>`, and `delta` events between them: pieces of a reply.
 
     Connect again with `Last-Event-ID` and the stream goes on behind it, without loss or repeats.
     """
-    if last_event_id:
-        after = _position(last_event_id)
+    after = position_behind(after, last_event_id)
     doors, tenant = request.doors, request.tenant
+    streams = await room_for_stream(request, min_position)
+    await _must_exist(doors, tenant, conversation_id)
+    frames = follow(doors, tenant, shown_of(conversation_id), after, conversation_id)
+    return EventStream(frames, doors.draining, streams)
+
+
+async def room_for_stream(request: ApiRequest, min_position: int) -> OpenStreams:
+    """Where a stream that begins at this position may be counted; raises `Overloaded`, `ViewBehind`."""
     streams: OpenStreams = request.app.state.streams
     streams.check()
-    await doors.feed.at_least(min_position)
-    await _must_exist(doors, tenant, conversation_id)
-    return EventStream(follow(doors, tenant, conversation_id, after), doors.draining, streams)
+    await request.doors.feed.at_least(min_position)
+    return streams
 
 
 async def follow(
-    doors: Doors, tenant: str, conversation_id: FromPath[UUID], after: int
+    doors: Doors, tenant: str, query: Query, after: int, conversation_id: UUID | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """Frames for ever. What is recorded is read from the log; the live hub only says when."""
-    query = _of(conversation_id, *SHOWN).scoped(tenant)
+    """Frames for ever, of the tenant's events that match, and of a conversation the pieces of its replies.
+
+    What is recorded is read from the log; the live hub only says when.
+    """
+    query = query.scoped(tenant)
     seen = _Seen(after)
     async with doors.live.listen(tenant, conversation_id) as listener:  # before the log is read
         stale = True
         while True:
+            head = await doors.log.head() if stale else 0
             while stale:
                 events = await doors.log.read(query, after=seen.position, limit=EVENTS_READ_MAX)
                 for event in events:
                     yield frame(event.type, event, event.position)
                     seen.event(event)
                 stale = len(events) == EVENTS_READ_MAX
+            seen.position = max(seen.position, head)  # what does not match is not read again
             try:
                 item = await _next(listener, doors.limits.heartbeat_seconds)
             except StopAsyncIteration:  # the hub stops
@@ -158,17 +171,25 @@ async def _next(listener: Listener, timeout_seconds: float) -> LiveItem | None:
         return None
 
 
-async def _must_exist(doors: Doors, tenant: str, conversation_id: FromPath[UUID]) -> None:
+def shown_of(conversation_id: UUID) -> Query:
+    """What a stream of a conversation shows."""
+    return _of(conversation_id, *SHOWN)
+
+
+async def _must_exist(doors: Doors, tenant: str, conversation_id: UUID) -> None:
     query = _of(conversation_id, ConversationStarted).scoped(tenant)
     if not await doors.log.read(query, limit=1):
         raise NotFound("There is no such conversation.")
 
 
-def _of(conversation_id: FromPath[UUID], *types: type[Any]) -> Query:
+def _of(conversation_id: UUID, *types: type[Any]) -> Query:
     return matching(f"conversation:{conversation_id}", types=tuple(one.stored_as for one in types))
 
 
-def _position(last_event_id: str) -> int:
+def position_behind(after: int, last_event_id: str | None) -> int:
+    """Where a stream begins: behind the last event its reader has got, as it says either way."""
+    if not last_event_id:
+        return after
     if not (last_event_id.isascii() and last_event_id.isdigit()):
         raise invalid("Last-Event-ID", "must be a position")
     if (position := int(last_event_id)) > BIGINT_MAX:

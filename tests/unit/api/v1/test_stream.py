@@ -8,12 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from aigestion.api.v1.stream import follow
+from aigestion.api.v1.stream import follow, shown_of
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
+from aigestion.commands.conversation.start_conversation import StartConversation
 from aigestion.commands.run.fail_run import FailRun
 from aigestion.commands.run.start_run import StartRun
 from aigestion.events.run import RunFailed
 from aigestion.kernel.ids import new_id
+from aigestion.kernel.query import matching
 from aigestion.messaging.port import Wake
 from tests.support.api_fakes import World
 
@@ -32,10 +34,15 @@ class Frame:
 
 
 class Watcher:
-    """Somebody who follows a conversation."""
+    """Somebody who follows a conversation, or events of these types in all of the tenant's log."""
 
-    def __init__(self, world: World, conversation: UUID, after: int = 0) -> None:
-        self._frames: AsyncGenerator[bytes, None] = follow(world.doors, TENANT, conversation, after)
+    def __init__(
+        self, world: World, conversation: UUID | None, after: int = 0, *types: str
+    ) -> None:
+        query = matching(types=types) if conversation is None else shown_of(conversation)
+        self._frames: AsyncGenerator[bytes, None] = follow(
+            world.doors, TENANT, query, after, conversation
+        )
 
     async def next(self) -> Frame:
         return Frame(await asyncio.wait_for(anext(self._frames), WAIT_SECONDS))
@@ -134,8 +141,6 @@ async def test_a_stream_goes_on_behind_the_last_id(world: World, conversation: s
 async def test_other_conversations_and_tenants_are_not_shown(
     world: World, watched: tuple[UUID, Watcher]
 ) -> None:
-    from aigestion.commands.conversation.start_conversation import StartConversation
-
     conversation, watcher = watched
     other = StartConversation(conversation_id=new_id(), user_id="bob", agent="assistant")
     await world.happen(other)
@@ -267,3 +272,42 @@ async def test_the_stream_ends_when_the_hub_does(
 
     with pytest.raises(StopAsyncIteration):
         await watcher.next()
+
+
+async def test_a_stream_of_the_whole_log_shows_every_event_of_its_tenant(
+    world: World, conversation: str
+) -> None:
+    watcher = Watcher(world, None)
+    other = StartConversation(conversation_id=new_id(), user_id="eve", agent="assistant")
+
+    before = await watcher.events(1)
+    await world.happen(other, tenant="other")
+    await say(world, UUID(conversation))
+    await world.happen(other)
+    after = await watcher.events(2)
+
+    assert before == [(1, "conversation.started")]
+    assert after == [(3, "user.chat"), (4, "conversation.started")]
+    await watcher.leave()
+
+
+async def test_a_stream_of_some_types_passes_over_the_others_and_reads_them_once(
+    world: World, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, asked = world.log.read, list[int]()
+
+    async def observed(*given: Any, **more: Any) -> Any:
+        asked.append(more["after"])
+        return await read(*given, **more)
+
+    monkeypatch.setattr(world.log, "read", observed)
+    watcher = Watcher(world, None, 0, "run.started")
+    await start_run(world, UUID(conversation))
+    assert await watcher.events(1) == [(2, "run.started")]
+
+    for _ in range(3):
+        await say(world, UUID(conversation))
+        assert await watcher.events(1) == [(None, "heartbeat")]
+
+    assert asked[-1] == 4, "behind what was seen to be of another type"
+    await watcher.leave()
