@@ -12,8 +12,8 @@ from aigestion.cli.options import data_dir_option, json_option, run
 from aigestion.cli.text import bad, json_line, lines, one_line, quiet
 
 if TYPE_CHECKING:
-    from aigestion.cli.dialogue import Dialogue, Reply
-    from aigestion.cli.http import Api
+    from aigestion.client.dialogue import Dialogue, Reply
+    from aigestion.client.http import Api
     from aigestion.embedded.connect_file import Doors
 
 QUIT = "/quit"
@@ -67,7 +67,7 @@ async def _ask(text: str, conversation: UUID | None, doors: "Doors", as_json: bo
 
 
 async def _dialogue(door: "Api", conversation: UUID | None) -> "Dialogue":
-    from aigestion.cli.dialogue import Dialogue
+    from aigestion.client.dialogue import Dialogue
 
     if conversation is None:
         return await Dialogue.start(door)

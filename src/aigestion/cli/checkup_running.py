@@ -10,10 +10,11 @@ import nats
 import nats.errors
 
 from aigestion.cli.connection import open_log
-from aigestion.cli.http import Answered, Api, api
+from aigestion.cli.http import api
 from aigestion.cli.sql import statement
 from aigestion.cli.symptom import Symptom, fail, ok, warn
 from aigestion.cli.views import views_over_http
+from aigestion.client.http import Answered, Api
 from aigestion.embedded.connect_file import Doors
 from aigestion.kernel.errors import AIGestionError
 

@@ -15,7 +15,7 @@ from aigestion.kernel.errors import AIGestionError
 
 if TYPE_CHECKING:
     from aigestion.api.projection_door import ProjectionDoor, Work
-    from aigestion.cli.http import Api
+    from aigestion.client.http import Api
     from aigestion.embedded.connect_file import Doors
     from aigestion.projections.progress import Line
     from aigestion.readstores.parked import ParkedKey

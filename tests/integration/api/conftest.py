@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,9 +13,19 @@ from litestar import Litestar
 from aigestion.api.app import create_app
 from aigestion.api.server import serving
 from aigestion.commands.conversation.start_conversation import StartConversation
+from aigestion.commands.run.complete_model_call import CompleteModelCall
+from aigestion.commands.run.request_model import RequestModel
+from aigestion.commands.run.start_run import StartRun
+from aigestion.events.conversation import AgentReplied, UserChat
+from aigestion.events.recorded import Recorded
+from aigestion.events.run import ModelCompleted
 from aigestion.kernel.ids import new_id
+from aigestion.kernel.query import matching
+from aigestion.queries.conversations import Transcript
 from tests.support.api_fakes import World
+from tests.support.tasks import running
 
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ANSWER_SECONDS_MAX = 10.0
 
 
@@ -94,3 +105,48 @@ async def conversation(world: World) -> str:
         StartConversation(conversation_id=new_id(), user_id="ana", agent="assistant")
     )
     return str(started.data.conversation_id)
+
+
+@pytest.fixture
+async def agent(wire: Wire) -> AsyncIterator[None]:
+    """Answers whatever it hears, in two pieces."""
+
+    async def answer() -> None:
+        answered = 0
+        while True:
+            heard = await wire.world.log.read(matching(types=(UserChat.stored_as,)), after=answered)
+            for chat in heard:
+                await _reply(wire, chat)
+                answered = chat.position
+            await asyncio.sleep(0.01)
+
+    async with running(answer()):
+        yield
+
+
+async def _reply(wire: Wire, chat: Recorded[UserChat]) -> None:
+    run, call = new_id(), new_id()
+    whose: dict[str, Any] = {
+        "run_id": run, "conversation_id": chat.data.conversation_id, "agent": chat.data.agent,
+    }  # fmt: skip
+    text = f"You said {chat.data.text}."
+    await wire.world.happen(StartRun(**whose, in_reply_to=chat.id))
+    await wire.world.happen(
+        RequestModel(
+            run_id=run, call_id=call, attempt=1, provider="p", model="m", parameters={}, manifest=(),
+        )
+    )  # fmt: skip
+    for piece in (text[:4], text[4:]):
+        wire.world.live.delta(chat.data.conversation_id, run, piece)
+        await asyncio.sleep(0.01)
+    completed = ModelCompleted(
+        **whose, call_id=call, provider="p", requested_model="m", returned_model="m",
+        finish_reason="stop", usage={}, input_tokens=1, output_tokens=1, requested_at=NOON,
+        first_token_seconds=0.1, duration_seconds=0.2, output_hash="h",
+    )  # fmt: skip
+    wire.world.conversations.transcripts[chat.tenant, chat.data.conversation_id] = Transcript(
+        conversation_id=chat.data.conversation_id, title=None, agent="assistant", user_id="ana",
+        started_at=NOON, messages=[],
+    )  # fmt: skip
+    reply = AgentReplied(**whose, user_id=chat.data.user_id, in_reply_to=chat.id, text=text)
+    await wire.world.happen(CompleteModelCall(completed, reply))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from aigestion.cli import dialogue as dialogue_module
 from aigestion.cli.app import aigestion
-from aigestion.cli.dialogue import Dialogue
-from aigestion.cli.http import Api
+from aigestion.client import dialogue as dialogue_module
+from aigestion.client.dialogue import Dialogue
+from aigestion.client.http import Api
 from tests.unit.cli.fake_api import (
     CONVERSATION,
     EVENT_ID,

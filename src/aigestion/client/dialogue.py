@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 
-from aigestion.cli.http import Api, BrokenOff
+from aigestion.client.http import Api, BrokenOff
 from aigestion.kernel.errors import Unavailable
 
 CONNECTIONS_MAX = 8
