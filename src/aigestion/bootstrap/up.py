@@ -17,6 +17,7 @@ from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT, set_up_demo
 from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
+from aigestion.bootstrap.grants import keep_grants
 from aigestion.bootstrap.log import Log, opened_log
 from aigestion.bootstrap.parts import api_doors, http_door, live_hub, log_health, relay_health
 from aigestion.bootstrap.process import Process, process
@@ -74,6 +75,7 @@ async def run_up(
         if search is not None:
             data_dir.search = search
         engines = await stack.enter_async_context(embedded_engines(data_dir))
+        await this.runs("grants", keep_grants(data_dir, engines.nats.port))
         settings = engines.on(settings)
         log = await stack.enter_async_context(_log(settings, engines, data_dir))
         await assert_safe(log.url)

@@ -4,15 +4,18 @@ import asyncio
 import json
 import signal
 from contextlib import suppress
+from pathlib import Path
 
 from aigestion.embedded.binaries import nats_server
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.nats_configuration import USERS, configuration
+from aigestion.embedded.nats_grants import grants_in_force
 from aigestion.embedded.ports import LOOPBACK, on_kept_port
 from aigestion.embedded.private_file import write_private
 from aigestion.embedded.privileges import EngineUser, engine_user
 from aigestion.embedded.process import Command
 from aigestion.embedded.supervised import EngineStatus, Supervised
+from aigestion.kernel.clock import utc_now
 
 READY_SECONDS_MAX = 300.0
 """It reads its streams first."""
@@ -39,7 +42,7 @@ class EmbeddedNats:
 
     def password(self, user: str) -> str:
         """The password of one of `USERS`."""
-        return self._data_dir.secret(f"nats-{user}")
+        return password(self._data_dir, user)
 
     def url(self, user: str) -> str:
         """The URL with the credential of `relay`, `app`, `reader` or `sys`."""
@@ -51,7 +54,7 @@ class EmbeddedNats:
         The port stays the same as long as nobody else takes it. Raises `Unavailable`, `Misconfigured`.
         """
         self._user.give(self._folder)
-        self.port = await on_kept_port(self._data_dir.run / "nats.port", self._start)
+        self.port = await on_kept_port(port_file(self._data_dir), self._start)
 
     async def stop(self) -> None:
         """Flush and end."""
@@ -63,8 +66,7 @@ class EmbeddedNats:
         return self._server.status() if self._server else None
 
     async def _start(self, port: int) -> None:
-        text = configuration(port, {user: self.password(user) for user in USERS})
-        write_private(self._folder / "nats.conf", text.encode(), self._user.owner)
+        write_configuration(self._data_dir, port, self._user)
         self._server = Supervised(
             Command(
                 engine="nats",
@@ -99,6 +101,23 @@ class EmbeddedNats:
         """Remove the ports files of servers that did not end by themselves."""
         for stale in self._folder.glob("nats-server_*.ports"):
             stale.unlink(missing_ok=True)
+
+
+def password(data_dir: DataDir, user: str) -> str:
+    """The password of one of `USERS`."""
+    return data_dir.secret(f"nats-{user}")
+
+
+def port_file(data_dir: DataDir) -> Path:
+    """Where the port is remembered."""
+    return data_dir.run / "nats.port"
+
+
+def write_configuration(data_dir: DataDir, port: int, user: EngineUser) -> None:
+    """Write what a server reads when it starts, or when it is told to read it again."""
+    passwords = {name: password(data_dir, name) for name in USERS}
+    text = configuration(port, passwords, grants_in_force(data_dir, utc_now()))
+    write_private(data_dir.nats / "nats.conf", text.encode(), user.owner)
 
 
 async def _first_line(port: int) -> bytes:

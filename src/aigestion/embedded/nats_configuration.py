@@ -1,8 +1,10 @@
 """What nats-server is told: one account, and for each part of the program a user with just its rights."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from aigestion.embedded.nats_grants import Grant
 
 STREAM = "EVENTS"
 USERS = ("relay", "app", "reader", "sys")
@@ -41,16 +43,17 @@ _APP = (
 )
 
 
-def configuration(port: int, passwords: Mapping[str, str]) -> str:
+def configuration(port: int, passwords: Mapping[str, str], grants: Sequence[Grant] = ()) -> str:
     """The file's text, for a server that is started in its own folder; JSON is valid in its format.
 
-    `passwords` has one for each of `USERS`.
+    `passwords` has one for each of `USERS`; each of `grants` is a user with a key.
     """
     users = [
         _user("relay", passwords, publish=_RELAY, subscribe=["_INBOX.>"]),
         _user("app", passwords, publish=_APP, subscribe=["events.>", "live.>", "_INBOX.>"]),
         # No inboxes: with them it could listen to the answers others get.
         _user("reader", passwords, publish=(), subscribe=["events.>"]),
+        *(granted_user(grant) for grant in grants),
     ]
     told = {
         "server_name": "aigestion",
@@ -71,6 +74,36 @@ def configuration(port: int, passwords: Mapping[str, str]) -> str:
         "system_account": "SYS",
     }
     return json.dumps(told, indent=2) + "\n"
+
+
+def granted_user(grant: Grant) -> dict[str, Any]:
+    """A user that reads its events through the one consumer that has its name, and nothing else.
+
+    The filter stands in the subject that makes the consumer, and the server compares it with the one
+    it makes. The client must ask with the inbox prefix `inbox_prefix`, where nobody else hears answers.
+    """
+    consumer = f"{STREAM}.{grant.name}"
+    publish = [
+        f"$JS.API.CONSUMER.CREATE.{consumer}.{granted_subject(grant)}",
+        f"$JS.API.CONSUMER.INFO.{consumer}",
+        f"$JS.API.CONSUMER.DELETE.{consumer}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{consumer}",
+        f"$JS.ACK.{consumer}.>",
+    ]
+    permissions = {
+        "publish": {"allow": publish},
+        "subscribe": {"allow": [f"{inbox_prefix(grant)}.>"]},
+    }
+    return {"nkey": grant.public_key, "permissions": permissions}
+
+
+def granted_subject(grant: Grant) -> str:
+    """What its consumer's filter must be: `events.acme.user.*`."""
+    return f"events.{grant.tenant}.{'>' if grant.types == '*' else grant.types}"
+
+
+def inbox_prefix(grant: Grant) -> str:
+    return f"_INBOX.{grant.name}"
 
 
 def _user(
