@@ -36,6 +36,7 @@ from aigestion.queries.conversations import ConversationSummary, Transcript
 from aigestion.queries.directory import AgentRecord, KeyRecord
 from aigestion.queries.documents import Document, DocumentSummary
 from aigestion.queries.feed import FeedQueries
+from aigestion.queries.runs import Run, RunFilter, RunSummary
 from aigestion.queries.search import Hit
 from aigestion.ratelimit.routes import RouteLimits
 from aigestion.readstores.parked import ParkedKey
@@ -135,6 +136,32 @@ class FakeDocuments:
         return Answer(1, found)
 
 
+class FakeRuns:
+    """Runs by (tenant, id); remembers what lists were asked for."""
+
+    def __init__(self) -> None:
+        self.runs: dict[tuple[str, UUID], Run] = {}
+        self.asked: list[tuple[str, RunFilter]] = []
+
+    async def page(
+        self,
+        tenant: str,
+        which: RunFilter,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        min_position: int = 0,
+    ) -> Answer[Page[RunSummary]]:
+        self.asked.append((tenant, which))
+        return Answer(1, Page([], None))
+
+    async def run(self, tenant: str, run_id: UUID, *, min_position: int = 0) -> Answer[Run]:
+        found = self.runs.get((tenant, run_id))
+        if found is None:
+            raise NotFound("There is no such run.")
+        return Answer(1, found)
+
+
 class FakeSearch:
     """Remembers what it was asked; raises what a test puts into `error`."""
 
@@ -215,6 +242,7 @@ class World:
         self.directory = FakeDirectory()
         self.conversations = FakeConversations(self.progress)
         self.documents = FakeDocuments()
+        self.runs = FakeRuns()
         self.search = FakeSearch()
         self.usage = FakeUsage()
         self.live = MemoryLive()
@@ -226,6 +254,7 @@ class World:
             dispatcher=self.dispatcher,
             conversations=self.conversations,  # type: ignore[arg-type]
             documents=self.documents,  # type: ignore[arg-type]
+            runs=self.runs,  # type: ignore[arg-type]
             search=self.search,  # type: ignore[arg-type]
             usage=self.usage,  # type: ignore[arg-type]
             feed=FeedQueries(self.log),

@@ -24,6 +24,7 @@ from aigestion.api.v1.events import read_events, stream_events
 from aigestion.api.v1.interactions import post_interaction
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
+from aigestion.api.v1.runs import runs
 from aigestion.api.v1.search import search
 from aigestion.api.v1.stream import stream
 
@@ -52,6 +53,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     conversations,
                     post_interaction,
                     stream,
+                    runs,
                     search,
                     usage,
                     read_events,

@@ -16,6 +16,7 @@ from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.feed import FeedQueries
+from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
 from aigestion.queries.usage import UsageQueries
 from aigestion.ratelimit.routes import RouteLimits
@@ -52,6 +53,7 @@ class Doors:
     dispatcher: Dispatcher
     conversations: ConversationQueries
     documents: DocumentQueries
+    runs: RunQueries
     search: SearchQueries
     usage: UsageQueries
     feed: FeedQueries

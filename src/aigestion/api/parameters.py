@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 
 from aigestion.queries.answer import invalid
 
+AGENT_CHARS_MAX = 63
+MOMENT_CHARS_MAX = 64
+
 
 def checked_text(field: str, value: str) -> str:
     """Text a store can look for."""
@@ -20,3 +23,12 @@ def moment(field: str, value: str) -> datetime:
     except (ValueError, OverflowError):
         hint = "must be an ISO 8601 moment such as 2026-01-31T12:00:00Z (write + as %2B)"
         raise invalid(field, hint) from None
+
+
+def period(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None]:
+    """The parameters `from` and `to`, as moments; None where there is no limit."""
+    since = None if start is None else moment("from", start)
+    until = None if end is None else moment("to", end)
+    if since is not None and until is not None and since >= until:
+        raise invalid("from", "must be before to")
+    return since, until

@@ -42,6 +42,7 @@ def api_doors(
         dispatcher=dispatcher,
         conversations=side.queries.conversations,
         documents=side.queries.documents,
+        runs=side.queries.runs,
         search=side.queries.search,
         usage=side.queries.usage,
         feed=side.queries.feed,

@@ -7,9 +7,8 @@ from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelCompleted, ModelFailed
 from aigestion.projections.keys import by_event
 from aigestion.projections.projection import Projection
+from aigestion.projections.tokens import tokens_of
 from aigestion.readstores.port import Change, Put
-
-TOKENS_MAX = 2**63 - 1
 
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
@@ -26,6 +25,7 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
 def _put(
     recorded: Recorded[Any], event: ModelCompleted | ModelFailed, outcome: dict[str, Any]
 ) -> Put:
+    input_tokens, output_tokens = tokens_of(event)
     fields = {
         "tenant": recorded.tenant,
         "position": recorded.position,
@@ -36,6 +36,8 @@ def _put(
         "provider": event.provider,
         "requested_model": event.requested_model,
         "usage": event.usage,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
         "requested_at": event.requested_at,
         "duration_seconds": event.duration_seconds,
         "occurred_at": recorded.occurred_at,
@@ -49,32 +51,17 @@ def _completed(event: ModelCompleted) -> dict[str, Any]:
         "outcome": "completed",
         "reason": event.finish_reason,
         "returned_model": event.returned_model,
-        "input_tokens": _count(event.input_tokens),
-        "output_tokens": _count(event.output_tokens),
         "first_token_seconds": event.first_token_seconds,
     }
 
 
 def _failed(event: ModelFailed) -> dict[str, Any]:
-    """A failed call has used what it has used: its tokens count where the provider names them."""
     return {
         "outcome": "failed",
         "reason": event.reason,
         "returned_model": None,
-        "input_tokens": _tokens(event.usage, "input_tokens", "prompt_tokens"),
-        "output_tokens": _tokens(event.usage, "output_tokens", "completion_tokens"),
         "first_token_seconds": None,
     }
-
-
-def _tokens(usage: dict[str, Any], *names: str) -> int | None:
-    counts = (_count(usage.get(name)) for name in names)
-    return next((count for count in counts if count is not None), None)
-
-
-def _count(value: Any) -> int | None:
-    """A number of tokens, if it is one: providers are not to be trusted with a column's type."""
-    return value if isinstance(value, int) and 0 <= value <= TOKENS_MAX else None
 
 
 model_calls = Projection(

@@ -12,6 +12,7 @@ from aigestion.kernel.errors import NotFound
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
+from aigestion.queries.runs import RunFilter, RunQueries
 from tests.support.history import History, chat, document, id_of, started
 from tests.support.postgres_views import Views
 
@@ -38,6 +39,7 @@ async def answers(views: Views) -> bytes:
     """Everything `demo` can ask, as JSON."""
     conversations = ConversationQueries(views.pool, views.progress)
     documents = DocumentQueries(views.pool, views.progress)
+    runs = RunQueries(views.pool, views.progress)
     search = views.search()
     directory = DirectoryQueries(views.pool, views.progress)
     harbour = id_of("harbour")
@@ -57,6 +59,7 @@ async def answers(views: Views) -> bytes:
         (await documents.page("demo", limit=1)).data,
         (await documents.document("demo", id_of("log"))).data,
         (await documents.document("demo", harbour)).data,
+        (await runs.page("demo", RunFilter(), limit=9)).data,
         (await search.search("demo", "ferry", limit=1)).data,
         (await search.search("demo", "dense", limit=9)).data,
         (await search.passages("demo", "where is the dense ferry position", 9)).data,

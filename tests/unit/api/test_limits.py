@@ -388,6 +388,8 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "POST /v1/projections/{name}/redrive": "expensive 10",
         "POST /v1/projections/{name}/rollback": "expensive 10",
         "POST /v1/projections/{name}/verify": "expensive 10",
+        "GET /v1/runs": "read 1",
+        "GET /v1/runs/{run_id}": "read 1",
         "GET /v1/search": "read 5",
     }
 

@@ -10,6 +10,7 @@ from aigestion.events.run import (
     ModelCompleted,
     ModelFailed,
     ModelRequested,
+    RetrievedPassage,
     RunContextRetrieved,
     RunFailed,
     RunStarted,
@@ -73,6 +74,7 @@ def test_what_a_user_says_is_a_run_before_any_agent_takes_it_up(heard: Event) ->
                 "agent": "assistant",
                 "in_reply_to": str(recorded.id),
                 "event_position": 1,
+                "heard_at": recorded.occurred_at,
                 "state": "heard",
                 "touched_at": recorded.recorded_at,
                 "position": 1,
@@ -107,7 +109,39 @@ def test_every_step_of_a_run_shows_that_somebody_works_on_it(step: Event) -> Non
 
     changes = project(recorded)
 
-    assert changes == [Put("runs", str(RUN), {"touched_at": recorded.recorded_at, "position": 1})]
+    run = changes[0]
+    assert isinstance(run, Put)
+    assert (run.collection, run.key) == ("runs", str(RUN))
+    assert run.fields["touched_at"] == recorded.recorded_at
+    assert "state" not in run.fields
+
+
+def test_what_was_found_is_on_the_run() -> None:
+    passage = RetrievedPassage(document_id=id_of("log"), passage=2, score=0.03)
+    recorded = History().happened(RunContextRetrieved(run_id=RUN, turns=3, passages=(passage,)))
+
+    [put] = project(recorded)
+
+    assert isinstance(put, Put)
+    assert put.fields["retrieved_at"] == recorded.occurred_at
+    assert put.fields["turns"] == 3
+    assert put.fields["passages"] == [
+        {"document_id": str(id_of("log")), "passage": 2, "score": 0.03}
+    ]
+
+
+def test_a_call_is_a_row_that_its_end_completes() -> None:
+    _, requested, completed, failed = (project(History().happened(step))[-1] for step in STEPS)
+
+    assert isinstance(requested, Put)
+    assert isinstance(completed, Put)
+    assert isinstance(failed, Put)
+    assert {put.key for put in (requested, completed, failed)} == {str(id_of("call"))}
+    assert {put.collection for put in (requested, completed, failed)} == {"calls"}
+    assert (requested.fields["state"], requested.fields["attempt"]) == ("open", 1)
+    assert (completed.fields["state"], completed.fields["input_tokens"]) == ("completed", 1)
+    assert (failed.fields["state"], failed.fields["reason"]) == ("failed", "timeout")
+    assert failed.fields["message"] == "It took too long."
 
 
 def test_a_run_ends_with_a_reply_or_a_failure() -> None:

@@ -12,7 +12,14 @@ from aigestion.events.directory import AgentRegistered, KeyIssued, KeyRevoked, T
 from aigestion.events.event import ERASED
 from aigestion.events.knowledge import DocumentRemoved
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelFailed, RunFailed, RunStarted
+from aigestion.events.run import (
+    ModelFailed,
+    ModelRequested,
+    RetrievedPassage,
+    RunContextRetrieved,
+    RunFailed,
+    RunStarted,
+)
 from aigestion.kernel.ids import derived_id
 from aigestion.projections.fold import Fold
 from aigestion.projections.projection import Projection
@@ -51,14 +58,28 @@ def everything() -> list[Recorded[Any]]:
                 in_reply_to=heard.id,
             )
         )
+        passage = RetrievedPassage(document_id=id_of("log"), passage=0, score=0.1)
+        happened(RunContextRetrieved(run_id=run_id, turns=1, passages=(passage,)))
+        happened(
+            ModelRequested(
+                run_id=run_id,
+                call_id=id_of(f"call of {tenant}"),
+                attempt=1,
+                provider="p",
+                model="m",
+                parameters={ODD: [1.5, ODD]},
+                manifest=(),
+            )
+        )
         happened(
             ModelFailed(
                 **run,
-                call_id=id_of("call"),
+                call_id=id_of(f"call of {tenant}"),
                 provider="p",
                 requested_model="m",
                 reason="cut-off",
                 message=ODD,
+                usage={ODD: 2**60, "output_tokens": 2**70},
                 requested_at=BEGINNING,
                 partial_text="At ni",
             )
