@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from aigestion.events.conversation import AgentReplied, UserAction, UserChat, UserVoice
 from aigestion.events.event import Event
 from aigestion.events.recorded import Recorded
+from aigestion.events.run import RunContextRetrieved
+from aigestion.kernel.ids import derived_id
 from aigestion.projections.keys import by_event
 from aigestion.projections.projection import Projection
 from aigestion.readstores.port import Change, Put
@@ -18,15 +21,20 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
     """What an event was and when; of what was said in it no more than its beginning."""
     event = recorded.data
     speech = None if recorded.erased else _speech(event)
-    conversation_id = getattr(event, "conversation_id", None)
     fields = {
         "tenant": recorded.tenant,
         "position": recorded.position,
         "type": recorded.type,
         "actor": recorded.actor,
-        "conversation_id": None if conversation_id is None else str(conversation_id),
+        "conversation_id": _text(getattr(event, "conversation_id", None)),
         "agent": getattr(event, "agent", None),
+        "user_id": getattr(event, "user_id", None),
+        "run_id": _text(_run_id(recorded)),
+        "in_reply_to": _text(getattr(event, "in_reply_to", None)),
         "action": event.name if isinstance(event, UserAction) else None,
+        "reason": getattr(event, "reason", None),
+        **_found(event),
+        "citations": len(event.citations) if isinstance(event, AgentReplied) else None,
         "text_chars": len(speech or ""),
         "excerpt": None if speech is None else speech[:EXCERPT_CHARS_MAX],
         "occurred_at": recorded.occurred_at,
@@ -46,9 +54,30 @@ def _speech(event: Event) -> str | None:
             return None
 
 
+def _run_id(recorded: Recorded[Any]) -> UUID | None:
+    """What was heard belongs to the run that answers it."""
+    event = recorded.data
+    if isinstance(event, UserChat | UserVoice):
+        return derived_id(recorded.id, event.agent)
+    return getattr(event, "run_id", None)
+
+
+def _found(event: Event) -> dict[str, Any]:
+    """What a retrieval brought."""
+    passages = event.passages if isinstance(event, RunContextRetrieved) else None
+    return {
+        "passages": None if passages is None else len(passages),
+        "best_score": max((one.score for one in passages or ()), default=None),
+    }
+
+
+def _text(id_: UUID | None) -> str | None:
+    return None if id_ is None else str(id_)
+
+
 activity = Projection(
     name="activity",
-    version=2,
+    version=3,
     store="analytics",
     collections=("activity",),
     reads=None,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from aigestion.messaging.asyncapi import document_json
+from aigestion.reference.analytics import analytics_page
 from aigestion.reference.catalogs import commands_page, events_page, projections_page
 from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.program import cli_page, errors_page, settings_page
@@ -16,6 +17,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
     "commands.md": commands_page,
     "projections.md": projections_page,
+    "analytics.md": analytics_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "http.md": http_page,

@@ -3,11 +3,13 @@
 import msgspec
 
 from aigestion.events.catalog import EVENTS
-from aigestion.events.conversation import UserAction, UserVoice
+from aigestion.events.conversation import Citation, UserAction, UserVoice
 from aigestion.events.knowledge import DocumentRemoved
+from aigestion.events.run import RetrievedPassage, RunContextRetrieved
+from aigestion.kernel.ids import derived_id
 from aigestion.projections.activity import EXCERPT_CHARS_MAX, activity, project
 from aigestion.readstores.port import Put
-from tests.support.history import History, chat, document, id_of
+from tests.support.history import History, chat, document, id_of, replied
 from tests.support.samples import history_of_everything
 
 
@@ -26,7 +28,14 @@ def test_an_event_is_a_row_that_says_what_and_when() -> None:
             "actor": "user:ana",
             "conversation_id": str(id_of("harbour")),
             "agent": "assistant",
+            "user_id": "ana",
+            "run_id": str(derived_id(recorded.id, "assistant")),
+            "in_reply_to": None,
             "action": None,
+            "reason": None,
+            "passages": None,
+            "best_score": None,
+            "citations": None,
             "text_chars": len("Where is the harbour?"),
             "excerpt": "Where is the harbour?",
             "occurred_at": recorded.occurred_at,
@@ -102,3 +111,28 @@ def test_what_is_erased_has_neither_length_nor_excerpt() -> None:
     [put] = project(History().happened(chat("[erased]"), erased=("text",)))
 
     assert (put.fields["text_chars"], put.fields["excerpt"]) == (0, None)
+
+
+def test_what_was_heard_and_what_answers_it_belong_to_one_run() -> None:
+    history = History()
+    heard = history.happened(chat("Where is the harbour?"))
+    cited = (Citation(1, id_of("harbour"), 0, "Harbour"),)
+
+    [asked] = project(heard)
+    [answer] = project(history.happened(replied(heard, "There [1].", citations=cited)))
+
+    assert answer.fields["run_id"] == asked.fields["run_id"]
+    assert answer.fields["in_reply_to"] == str(heard.id)
+    assert answer.fields["citations"] == 1
+
+
+def test_a_retrieval_says_how_much_it_found_and_how_good_that_looked() -> None:
+    passages = tuple(RetrievedPassage(id_of("harbour"), n, 0.1 * n) for n in range(3))
+    history = History()
+    found = RunContextRetrieved(run_id=id_of("run"), turns=0, passages=passages)
+    nothing = RunContextRetrieved(run_id=id_of("run"), turns=0, passages=())
+
+    [some], [none] = (project(history.happened(one)) for one in (found, nothing))
+
+    assert (some.fields["passages"], some.fields["best_score"]) == (3, 0.2)
+    assert (none.fields["passages"], none.fields["best_score"]) == (0, None)

@@ -158,10 +158,13 @@ class ClickHouseReadStore:
                         yield row_of(table, columns, values)
 
     async def serve(self, view: View) -> None:
-        """The view serves from now on. Its old rows may go, if there is a retention. Idempotent.
+        """The view serves from now on: the contract's views show it. Idempotent.
 
-        Not earlier: until then it is compared with the log, and has all of it.
+        Its old rows may go, if there is a retention. Not earlier: until then it is compared with the
+        log, and has all of it.
         """
+        for statement in self._layout.contract(view):
+            await self._engine.run(statement)
         for table, columns in (await self._tables(view)).items():
             expiry = self._layout.expiry(view, table)
             if expiry is not None and any(column.name == "occurred_at" for column in columns):

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from aigestion.kernel.errors import Misconfigured
+from aigestion.readstores.clickhouse.contract import DATABASE, VIEWS
 from aigestion.readstores.port import View
 
 SCRIPTS = Path(__file__).parent / "sql"
@@ -25,7 +26,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of views that serve may go when what they tell of is older than that."""
 
     def database(self, view: View) -> str:
-        """`activity_v2_g1` in a process of its own, `aigestion_activity_v2_g1` on a server."""
+        """`activity_v3_g1` in a process of its own, `aigestion_activity_v3_g1` on a server."""
         return view.name if self.namespace is None else f"{self.namespace}_{view.name}"
 
     def statements(self, view: View) -> Iterator[str]:
@@ -47,6 +48,21 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
             f"ALTER TABLE {self.database(view)}.`{table}`{self._on_cluster} "
             f"MODIFY TTL toDateTime(occurred_at) + INTERVAL {self.retention_days} DAY"
         )
+
+    @property
+    def contract_database(self) -> str:
+        """Holds the views that people and dashboards ask: `analytics`, or `aigestion_analytics`."""
+        return DATABASE if self.namespace is None else f"{self.namespace}_{DATABASE}"
+
+    def contract(self, view: View) -> Iterator[str]:
+        """Let every view of the contract that shows this projection show this view of it."""
+        shown = [one for one in VIEWS if one.projection == view.projection]
+        if shown:
+            yield f"CREATE DATABASE IF NOT EXISTS {self.contract_database}{self._on_cluster}"
+        for one in shown:
+            rows = one.select.replace(f"{{{view.projection}}}", self.database(view))
+            name = f"{self.contract_database}.{one.name}{self._on_cluster}"
+            yield f"CREATE OR REPLACE VIEW {name} AS\n{rows}"
 
     def drop(self, view: View) -> str:
         """Remove the view. Its files go later: `SYNC` would wait for every query that reads them."""

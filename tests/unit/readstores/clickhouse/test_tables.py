@@ -66,7 +66,26 @@ def test_no_placeholder_is_left_over() -> None:
     for layout in (IN_PROCESS, ON_CLUSTER):
         for projection in ANALYTICS:
             view = View(projection.name, projection.version, 1)
-            assert not re.search(r"[{}]", "\n".join(layout.statements(view)))
+            made = [*layout.statements(view), *layout.contract(view)]
+            assert not re.search(r"[{}]", "\n".join(made))
+
+
+def test_the_contract_has_one_database_a_log_that_every_view_of_it_is_shown_in() -> None:
+    made = list(ON_CLUSTER.contract(VIEW))
+
+    assert made[0] == "CREATE DATABASE IF NOT EXISTS prod_analytics ON CLUSTER 'everywhere'"
+    assert all(
+        statement.startswith("CREATE OR REPLACE VIEW prod_analytics.model_calls")
+        and " ON CLUSTER 'everywhere' AS" in statement
+        and "FROM prod_model_calls_v1_g3.model_calls FINAL" in statement
+        for statement in made[1:]
+    )
+    assert len(made) == 4
+    assert IN_PROCESS.contract_database == "analytics"
+
+
+def test_what_the_contract_does_not_show_makes_no_view() -> None:
+    assert list(IN_PROCESS.contract(View("documents", 1, 1))) == []
 
 
 def _made(statement: str) -> str:
