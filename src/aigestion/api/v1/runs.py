@@ -8,13 +8,14 @@ from litestar.params import FromPath, QueryParameter
 
 from aigestion.api.answers import (
     PAGE_ITEMS_DEFAULT,
+    PAGE_HEADERS,
     READ_HEADERS,
     Answered,
     Cursor,
     Limit,
     MinPosition,
     answered,
-    problems,
+    reading,
 )
 from aigestion.api.parameters import AGENT_CHARS_MAX, MOMENT_CHARS_MAX, checked_text, period
 from aigestion.api.request import ApiRequest
@@ -22,7 +23,7 @@ from aigestion.queries.answer import Page
 from aigestion.queries.runs import Run, RunFilter, RunState, RunSummary
 
 
-@get("/", responses=problems(), response_headers=READ_HEADERS, summary="List runs")
+@get("/", responses=reading(), response_headers=PAGE_HEADERS, summary="List runs")
 async def list_runs(
     request: ApiRequest,
     conversation_id: Annotated[
@@ -69,7 +70,7 @@ async def list_runs(
     )
 
 
-@get("/{run_id:uuid}", responses=problems(404), response_headers=READ_HEADERS, summary="Read a run")
+@get("/{run_id:uuid}", responses=reading(404), response_headers=READ_HEADERS, summary="Read a run")
 async def read_run(
     request: ApiRequest, run_id: FromPath[UUID], min_position: MinPosition = 0
 ) -> Answered[Run]:
