@@ -7,8 +7,8 @@ from litestar import Router, get
 from litestar.params import FromPath, QueryParameter
 
 from aigestion.api.answers import (
-    PAGE_ITEMS_DEFAULT,
     PAGE_HEADERS,
+    PAGE_ITEMS_DEFAULT,
     READ_HEADERS,
     Answered,
     Cursor,
