@@ -6,6 +6,7 @@ from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.plugins.pydantic import PydanticPlugin
+from litestar.routes import HTTPRoute
 
 from aigestion.api import system
 from aigestion.api.auth import Keys, require_key, require_key_within_limits
@@ -81,8 +82,13 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
         plugins=[BodySchemas(), PydanticPlugin()],
         logging_config=None,
     )
-    app.asgi_handler = observed(app.asgi_handler, Metrics(doors.metrics))
+    methods = {route.path_format: ", ".join(sorted(route.methods)) for route in _http(app)}
+    app.asgi_handler = observed(app.asgi_handler, Metrics(doors.metrics), methods)
     return app
+
+
+def _http(app: Litestar) -> list[HTTPRoute]:
+    return [route for route in app.routes if isinstance(route, HTTPRoute)]
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from aigestion.api.errors import FieldError
@@ -70,7 +70,11 @@ def storable_json(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Text = Annotated[str, AfterValidator(storable_text)]
+Text = Annotated[
+    str,
+    AfterValidator(storable_text),
+    Field(json_schema_extra={"minLength": 1, "pattern": r"\S"}),
+]
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]
 
 

@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -59,8 +60,12 @@ class Metrics:
             timings.observe(seconds)
 
 
-def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
-    """The app, counted and with its headers."""
+def observed(app: ASGIApp, metrics: Metrics, methods: Mapping[str, str]) -> ASGIApp:
+    """The app, counted and with its headers.
+
+    `methods`: what each route takes. Where several handlers share a path, the framework's own `Allow`
+    names those of the first alone.
+    """
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -74,6 +79,9 @@ def observed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
                 status = message["status"]
                 headers = [*message["headers"], *_SAFE, (b"request-id", request_id.encode())]
                 given = dict(message["headers"])
+                if b"allow" in given and (known := methods.get(_route(cast(HTTPScope, scope)))):
+                    headers = [pair for pair in headers if pair[0] != b"allow"]
+                    headers.append((b"allow", known.encode()))
                 headers += [pair for pair in _DEFAULTS if pair[0] not in given]
                 if "rate_limit" in scope:
                     headers += limit_headers(scope["rate_limit"])  # type: ignore[typeddict-item]

@@ -6,7 +6,7 @@ from litestar import Request, Response, Router, get
 from litestar._openapi.schema_generation import SchemaCreator
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, License, Schema, SecurityScheme
 from litestar.params import FromPath
 from litestar.plugins.pydantic import PydanticSchemaPlugin
@@ -15,6 +15,8 @@ from openapi_ui_bundles.swagger_ui import static_path
 from pydantic import RootModel
 
 from aigestion import __version__
+from aigestion.api.body import Body
+from aigestion.queries.answer import BIGINT_MAX
 
 PATH = "/schema"
 OPEN: list[dict[str, list[str]]] = [{}]
@@ -100,17 +102,51 @@ def _file(name: FromPath[str]) -> Response[bytes]:
     return Response(content, media_type=_FILES[name], headers=_CACHED)
 
 
+class Document(JsonRenderPlugin):
+    """The document itself, `exact`."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return self.render_json(request, exact(openapi_schema))
+
+
+def exact(document: dict[str, Any]) -> dict[str, Any]:
+    """The framework's document with what it leaves out: bodies as their models describe them, and whole
+    numbers as whole numbers (a limit of 64 bits is none that a float can hold)."""
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    told = {
+        model.__name__: model.model_json_schema(ref_template="#/components/schemas/{model}")
+        for model in Body.__subclasses__()
+        if model.__name__ in schemas
+    }
+    for schema in told.values():
+        schema.pop("$defs", None)  # each is a component of its own
+        schema.setdefault("required", [])
+    components = {**document["components"], "schemas": {**schemas, **told}}
+    whole: dict[str, Any] = _whole({**document, "components": components})
+    return whole
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _whole(one) for name, one in value.items()}
+        case list():
+            return [_whole(one) for one in value]
+        case float() if value.is_integer():
+            return min(int(value), BIGINT_MAX)
+        case _:
+            return value
+
+
 class BodySchemas(PydanticSchemaPlugin):
-    """Says of bodies what the framework leaves out: nothing unknown is taken; one of several is just that."""
+    """Says of a body that is one of several that it is just that."""
 
     def to_openapi_schema(
         self, field_definition: FieldDefinition, schema_creator: SchemaCreator
     ) -> Schema:
         model = field_definition.annotation
         if not issubclass(model, RootModel):
-            schema = super().to_openapi_schema(field_definition, schema_creator)
-            schema.additional_properties = False
-            return schema
+            return super().to_openapi_schema(field_definition, schema_creator)
         root = FieldDefinition.from_annotation(model.model_fields["root"].annotation)
         union = schema_creator.for_field_definition(root)
         assert isinstance(union, Schema)
@@ -150,7 +186,7 @@ def openapi_config() -> OpenAPIConfig:
                 ),
             }
         ),
-        render_plugins=[SwaggerPage()],
+        render_plugins=[SwaggerPage(), Document()],
         use_handler_docstrings=True,
         operation_id_creator=lambda handler, _method, _path: handler.handler_name,
         openapi_router=Router(

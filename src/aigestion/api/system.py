@@ -1,7 +1,7 @@
 """Whether the system is well, what it counts, and what it says of itself: no key needed."""
 
 import asyncio
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response, get
@@ -80,6 +80,9 @@ async def metrics(request: ApiRequest) -> Response[bytes]:
 @get(
     "/asyncapi.json",
     security=OPEN,
+    responses={
+        200: ResponseSpec(dict[str, Any], description="AsyncAPI 3.", generate_examples=False)
+    },
     media_type="application/json",
     summary="Events on NATS",
     tags=["System"],

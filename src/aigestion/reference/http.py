@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from aigestion.api.app import create_app
 from aigestion.api.doors import Doors
+from aigestion.api.openapi import exact
 from aigestion.reference.markdown import literal, page, section, table
 
 _ALWAYS = (400, 401, 429, 500, 503)
@@ -21,7 +22,8 @@ def openapi() -> dict[str, Any]:
     """The document a running system serves at `/schema/openapi.json`, without made-up examples."""
     # Routes describe themselves without what is behind the doors.
     doors = cast(Doors, SimpleNamespace(directory=None, limiter=None, metrics=CollectorRegistry()))
-    document: dict[str, Any] = _without_examples(create_app(doors).openapi_schema.to_schema())
+    described = exact(create_app(doors).openapi_schema.to_schema())
+    document: dict[str, Any] = _without_examples(described)
     return document
 
 

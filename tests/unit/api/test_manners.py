@@ -149,3 +149,18 @@ async def test_scripts_of_other_pages_may_not(world: World, origins: tuple[str, 
 
     assert "access-control-allow-origin" not in before.headers
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/conversations", "GET, OPTIONS, POST"),
+        (f"/v1/documents/{new_id()}", "DELETE, GET, OPTIONS"),
+        ("/v1/search", "GET, OPTIONS"),
+    ],
+)
+async def test_options_name_every_method_of_a_path(client: Client, path: str, methods: str) -> None:
+    asked = await client.options(path)
+
+    assert asked.status_code == 204
+    assert asked.headers.get_list("allow") == [methods]
