@@ -21,14 +21,17 @@ from pydantic_settings import (
 
 from aigestion.kernel.errors import Misconfigured
 from aigestion.settings_groups import (
+    Anthropic,
     ClickHouse,
     Elasticsearch,
+    Gemini,
     Http,
     HttpUrl,
     Limits,
     Log,
     Logging,
     Models,
+    ModelServer,
     Nats,
     NatsUrl,
     OpenAI,
@@ -78,6 +81,8 @@ class Settings(BaseSettings):
     qdrant: Qdrant = Qdrant()
     models: Models = Models()
     openai: OpenAI = OpenAI()
+    anthropic: Anthropic = Anthropic()
+    gemini: Gemini = Gemini()
     limits: Limits = Limits()
     logging: Logging = Logging()
 
@@ -115,6 +120,11 @@ class _SecretFiles(EnvSettingsSource):
 
 _FILE_VARIABLE = "AIGESTION_SETTINGS_FILE"
 _SECRETS_VARIABLE = "AIGESTION_SECRETS_DIR"
+_VENDOR_NAMES = (
+    ("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+    ("gemini", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+)
 _NOT_SETTINGS = {_FILE_VARIABLE, _SECRETS_VARIABLE}
 
 
@@ -148,16 +158,21 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _with_vendor_names(settings: Settings) -> Settings:
-    """`OPENAI_API_KEY` and `OPENAI_BASE_URL` count where our own names say nothing: both or neither,
-    so that a key meant for one server is never sent to another."""
-    if settings.openai.api_key is not None or settings.openai.base_url is not None:
-        return settings
-    vendor = {
-        "api_key": os.environ.get("OPENAI_API_KEY") or None,
-        "base_url": os.environ.get("OPENAI_BASE_URL") or None,
-    }
-    openai = OpenAI.model_validate(settings.openai.model_dump() | vendor)
-    return settings.model_copy(update={"openai": openai})
+    """A vendor's own variables count where ours say nothing: both or neither, so that a key meant
+    for one server is never sent to another."""
+    found: dict[str, ModelServer] = {}
+    for group, key, url in _VENDOR_NAMES:
+        ours: ModelServer = getattr(settings, group)
+        if ours.api_key is not None or ours.base_url is not None:
+            continue
+        vendor = {"api_key": os.environ.get(key) or None, "base_url": os.environ.get(url) or None}
+        try:
+            found[group] = ours.model_validate(ours.model_dump() | vendor)
+        except ValidationError as error:
+            raise ValueError(
+                f"{url}: must be a URL that begins with http:// or https://"
+            ) from error
+    return settings.model_copy(update=found)
 
 
 def _unknown_variables() -> list[str]:

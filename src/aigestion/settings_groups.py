@@ -130,23 +130,21 @@ class Qdrant(_Group):
 class Models(_Group):
     """Which model the agents ask."""
 
-    provider: Literal["builtin", "openai"] = Field(
+    provider: Literal["builtin", "openai", "anthropic", "gemini"] = Field(
         "builtin", description="`builtin` quotes the best passages and needs no key."
     )
 
 
-class OpenAI(_Group):
-    """Any server that speaks OpenAI's wire format."""
+class ModelServer(_Group):
+    """A server that models are asked on, and how long it may take."""
 
     api_key: SecretStr | None = Field(
-        None, description="The provider's key. Local servers need none."
+        None, description="The provider's key. A server of your own may need none."
     )
     base_url: str | None = Field(
-        None, pattern=r"^https?://", description="E.g. `http://127.0.0.1:11434/v1`."
-    )
-    model: str = Field("gpt-5-mini", min_length=1, description="The model that is asked.")
-    api: Literal["chat", "responses"] = Field(
-        "responses", description="`chat` (completions) is what most local servers speak."
+        None,
+        pattern=r"^https?://",
+        description="Another server than the vendor's, without the version in its path.",
     )
     connect_timeout_seconds: float = Field(5.0, gt=0, le=60, description="Time to connect.")
     read_timeout_seconds: float = Field(
@@ -155,6 +153,30 @@ class OpenAI(_Group):
     total_timeout_seconds: float = Field(
         300.0, gt=0, le=3600, description="Longest time one answer may take."
     )
+
+
+class OpenAI(ModelServer):
+    """Any server that speaks OpenAI's wire format."""
+
+    base_url: str | None = Field(
+        None, pattern=r"^https?://", description="E.g. `http://127.0.0.1:11434/v1`."
+    )
+    model: str = Field("gpt-5-mini", min_length=1, description="The model that is asked.")
+    api: Literal["chat", "responses"] = Field(
+        "responses", description="`chat` (completions) is what most local servers speak."
+    )
+
+
+class Anthropic(ModelServer):
+    """Anthropic, or a gateway that speaks its wire format."""
+
+    model: str = Field("claude-sonnet-5-5", min_length=1, description="The model that is asked.")
+
+
+class Gemini(ModelServer):
+    """Google's Gemini API, or a gateway that speaks its wire format."""
+
+    model: str = Field("gemini-3.8-flash", min_length=1, description="The model that is asked.")
 
 
 class Limits(_Group):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.fake_openai import FakeOpenAI, says
+from tests.support.fake_models import FakeModels, says
 from tests.support.program import Program
 
 SECONDS_MAX = 30.0
@@ -18,12 +18,12 @@ async def until(condition: Callable[[], Any]) -> Any:
 
 
 async def test_a_plug_pulled_mid_answer_ends_the_run_once(own_program: Program) -> None:
-    async with FakeOpenAI() as model:
+    async with FakeModels() as model:
         model.plan(says("The first ", "half", hang_after=2), says("A whole ", "answer."))
         program = own_program
         program.environment |= {
             "AIGESTION_MODELS__PROVIDER": "openai",
-            "AIGESTION_OPENAI__BASE_URL": model.url,
+            "AIGESTION_OPENAI__BASE_URL": model.openai_url,
             "AIGESTION_OPENAI__API": "chat",
             "AIGESTION_OPENAI__MODEL": "fake",
         }

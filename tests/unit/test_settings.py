@@ -107,3 +107,34 @@ def test_a_file_sets_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
     assert settings.log.name == "second"
     assert settings.postgres_url is not None
+
+
+VENDORS_NAMES = [
+    ("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+    ("gemini", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+]
+
+
+@pytest.mark.parametrize(("group", "key", "url"), VENDORS_NAMES)
+def test_a_vendors_own_names_count_where_ours_say_nothing(
+    monkeypatch: pytest.MonkeyPatch, group: str, key: str, url: str
+) -> None:
+    monkeypatch.setenv(key, "sk-of-the-vendor")
+    monkeypatch.delenv(url, raising=False)
+
+    unnamed = getattr(load_settings(), group)
+    elsewhere = getattr(load_settings(**{group: {"base_url": "http://10.0.0.1"}}), group)
+
+    assert unnamed.api_key.get_secret_value() == "sk-of-the-vendor"
+    assert elsewhere.api_key is None, "a key meant for one server is not sent to another"
+
+
+@pytest.mark.parametrize(("group", "key", "url"), VENDORS_NAMES)
+def test_a_vendors_own_url_must_be_one(
+    monkeypatch: pytest.MonkeyPatch, group: str, key: str, url: str
+) -> None:
+    monkeypatch.setenv(url, "gateway.example")
+
+    with pytest.raises(Misconfigured, match=url):
+        load_settings()

@@ -15,15 +15,13 @@ from aigestion.agents.sweep import Sweep
 from aigestion.agents.worker import AgentWorker
 from aigestion.bootstrap.broker import tls_context
 from aigestion.bootstrap.log import Log
+from aigestion.bootstrap.models import chosen_model
 from aigestion.bootstrap.read_side import Queries
 from aigestion.commands.dispatcher import Dispatcher
-from aigestion.llm.builtin import BuiltinModel
-from aigestion.llm.openai import OpenAIModel, TimeLimits
-from aigestion.llm.port import ChatModel
+from aigestion.llm.sdk_model import SdkModel
 from aigestion.messaging.live import NatsLiveChannel
 from aigestion.messaging.postgres_locks import PostgresLocks
 from aigestion.settings import Settings
-from aigestion.settings_groups import OpenAI
 
 
 @asynccontextmanager
@@ -37,7 +35,7 @@ async def agent_worker(
 ) -> AsyncIterator[AgentWorker]:
     """A worker for every agent of this program; what it holds is given back at the end."""
     locks = PostgresLocks(log.url, "aigestion agents")
-    model = _model(settings)
+    model = chosen_model(settings)
     deps = AgentDeps(
         dispatcher=dispatcher,
         reader=log.reader,
@@ -57,27 +55,5 @@ async def agent_worker(
         )
     finally:
         await locks.close()
-        if isinstance(model, OpenAIModel):
+        if isinstance(model, SdkModel):
             await model.close()
-
-
-def _model(settings: Settings) -> ChatModel:
-    match settings.models.provider:
-        case "builtin":
-            return BuiltinModel()
-        case "openai":
-            return _openai(settings.openai)
-
-
-def _openai(settings: OpenAI) -> OpenAIModel:
-    return OpenAIModel(
-        settings.model,
-        api=settings.api,
-        base_url=settings.base_url,
-        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
-        time_limits=TimeLimits(
-            connect_seconds=settings.connect_timeout_seconds,
-            between_chunks_seconds=settings.read_timeout_seconds,
-            total_seconds=settings.total_timeout_seconds,
-        ),
-    )

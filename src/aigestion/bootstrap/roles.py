@@ -76,9 +76,10 @@ class _Role:
         *,
         appending: bool,
         reading: bool = True,
+        asking: bool = False,
     ) -> "_Role":
         log, client = await open_servers(
-            settings, stack, part, appending=appending, reading=reading
+            settings, stack, part, appending=appending, reading=reading, asking=asking
         )
         role = cls(settings, process, stack, log, client)
         if appending:
@@ -208,7 +209,7 @@ async def run_project(settings: Settings, names: Sequence[str], ready: Ready) ->
 async def run_agents(settings: Settings, ready: Ready) -> None:
     """Run agents until SIGTERM, then let reactions under way end; any number of processes may."""
     async with process() as (this, stack):
-        role = await _Role.open(settings, this, stack, "app", appending=True)
+        role = await _Role.open(settings, this, stack, "app", appending=True, asking=True)
         side = await role.reads()
         await role.follows(side)
         dispatcher = Dispatcher(role.log.store, role.log.codec)

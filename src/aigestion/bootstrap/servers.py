@@ -8,6 +8,7 @@ from nats.aio.client import Client
 
 from aigestion.bootstrap.broker import check_nats, connected_nats
 from aigestion.bootstrap.log import Log, opened_log
+from aigestion.bootstrap.models import missing_key
 from aigestion.bootstrap.postgres import reaching_postgres
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.assertions import assert_safe
@@ -16,14 +17,22 @@ from aigestion.settings import Settings
 
 
 async def open_servers(
-    settings: Settings, stack: AsyncExitStack, part: str, *, appending: bool, reading: bool
+    settings: Settings,
+    stack: AsyncExitStack,
+    part: str,
+    *,
+    appending: bool,
+    reading: bool,
+    asking: bool = False,
 ) -> tuple[Log, Client]:
-    """Check and open both until the stack ends. `reading`: read stores will be needed too.
+    """Check and open both until the stack ends.
+
+    `reading`: read stores will be needed too; `asking`: a model will be.
 
     `Misconfigured` names every setting that is missing, or says what is wrong with a server and what
     to do; `Unavailable` if one does not answer.
     """
-    servers = needed_servers(settings, reading=reading)
+    servers = needed_servers(settings, reading=reading, asking=asking)
     with reaching_postgres():
         await assert_safe(servers.postgres_url)
         log = await stack.enter_async_context(
@@ -50,7 +59,7 @@ class Servers(NamedTuple):
     nats_url: str
 
 
-def needed_servers(settings: Settings, *, reading: bool) -> Servers:
+def needed_servers(settings: Settings, *, reading: bool, asking: bool = False) -> Servers:
     """What a role cannot do without; `Misconfigured` names all that is missing."""
     postgres, nats = settings.postgres_url, settings.nats_url
     master_key = settings.log.master_key_file
@@ -62,6 +71,8 @@ def needed_servers(settings: Settings, *, reading: bool) -> Servers:
     if reading:
         needed["AIGESTION_CLICKHOUSE_URL"] = settings.clickhouse_url
         needed["AIGESTION_QDRANT_URL"] = settings.qdrant_url
+    if asking and (key := missing_key(settings)):
+        needed[key] = None
     if faults := [f"{name} is missing" for name, value in needed.items() if value is None]:
         raise Misconfigured(f"This works on servers: {', '.join(faults)}.", errors=faults)
     assert postgres is not None

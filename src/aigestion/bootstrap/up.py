@@ -19,6 +19,7 @@ from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.grants import keep_grants
 from aigestion.bootstrap.log import Log, opened_log
+from aigestion.bootstrap.models import missing_key
 from aigestion.bootstrap.parts import api_doors, http_door, live_hub, log_health, relay_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
@@ -67,7 +68,7 @@ async def run_up(
     every door is open. Raises `Misconfigured` or `Unavailable`, with one sentence, if the system cannot
     start or one of its parts fails for good.
     """
-    _refuse_servers(settings)
+    _refuse_unfit(settings)
     data_dir = DataDir(settings.data_dir)
     async with process() as (this, stack):
         stack.enter_context(data_dir.locked())
@@ -149,7 +150,7 @@ def _log(
     )
 
 
-def _refuse_servers(settings: Settings) -> None:
+def _refuse_unfit(settings: Settings) -> None:
     """Of the log and the broker there is one each: two would make two systems of this one."""
     for variable, url in (("POSTGRES", settings.postgres_url), ("NATS", settings.nats_url)):
         if url is not None:
@@ -157,6 +158,9 @@ def _refuse_servers(settings: Settings) -> None:
                 f"`aigestion up` runs a log and a broker of its own: unset AIGESTION_{variable}_URL, "
                 "or run the roles (aigestion api, relay, project, agents)."
             )
+    if key := missing_key(settings):
+        provider = settings.models.provider
+        raise Misconfigured(f"{key} is missing: the provider `{provider}` asks for one.")
 
 
 def _positions(side: ReadSide, relay: Relay) -> dict[str, int]:

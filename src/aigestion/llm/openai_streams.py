@@ -1,59 +1,18 @@
 """The two wire formats, chat completions and responses, read into one small vocabulary."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-import msgspec
 
 from aigestion.llm.port import ChatRequest
 from aigestion.llm.prompt import messages_of
+from aigestion.llm.wire import Finished, Piece, StreamFault, WireEvent, said, tokens
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """A piece of the answer."""
-
-    text: str
-
-
-class Finished(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the end; its parts come in several chunks."""
-
-    model: str = ""
-    reason: str | None = None
-    usage: dict[str, Any] = msgspec.field(default_factory=dict)
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    refused: bool = False
-
-    def merged(self, later: "Finished") -> "Finished":
-        """Both together; what the later one says counts."""
-        return Finished(
-            model=later.model or self.model,
-            reason=later.reason or self.reason,
-            usage=later.usage or self.usage,
-            input_tokens=self.input_tokens if later.input_tokens is None else later.input_tokens,
-            output_tokens=self.output_tokens
-            if later.output_tokens is None
-            else later.output_tokens,
-            refused=self.refused or later.refused,
-        )
-
-
-WireEvent: TypeAlias = Piece | Finished
-
 _Call: TypeAlias = Callable[..., Awaitable[Any]]
 """The SDK builds its objects unchecked: what a server sent may have any shape, so its types promise nothing."""
-
-
-class StreamFault(Exception):
-    """The server reported an error inside the stream."""
-
-    def __init__(self, code: str | None) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 async def chat_events(
@@ -82,7 +41,7 @@ async def chat_events(
         async for chunk in chunks:
             yield Finished(model=chunk.model or "")
             if chunk.usage is not None:
-                yield _usage(chunk.usage.to_dict(), "prompt_tokens", "completion_tokens")
+                yield _usage(chunk.usage, "prompt_tokens", "completion_tokens")
             for choice in chunk.choices[:1]:
                 if choice.delta.content:
                     yield Piece(choice.delta.content)
@@ -134,12 +93,13 @@ def _response_end(response: Any) -> Finished:
     end = Finished(model=response.model or "", reason=reason)
     if response.usage is None:
         return end
-    return end.merged(_usage(response.usage.to_dict(), "input_tokens", "output_tokens"))
+    return end.merged(_usage(response.usage, "input_tokens", "output_tokens"))
 
 
-def _usage(usage: Mapping[str, Any], input_name: str, output_name: str) -> Finished:
+def _usage(usage: Any, input_name: str, output_name: str) -> Finished:
+    usage = said(usage)
     return Finished(
-        usage=dict(usage),
-        input_tokens=usage.get(input_name),
-        output_tokens=usage.get(output_name),
+        usage=usage,
+        input_tokens=tokens(usage, input_name),
+        output_tokens=tokens(usage, output_name),
     )

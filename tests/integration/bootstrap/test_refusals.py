@@ -23,10 +23,14 @@ OLD = (
 )
 
 
-async def refusal(settings: Settings, *, reading: bool = False) -> AIGestionError:
+async def refusal(
+    settings: Settings, *, reading: bool = False, asking: bool = False
+) -> AIGestionError:
     with pytest.raises(AIGestionError) as caught:
         async with AsyncExitStack() as stack:
-            await open_servers(settings, stack, "app", appending=False, reading=reading)
+            await open_servers(
+                settings, stack, "app", appending=False, reading=reading, asking=asking
+            )
     return caught.value
 
 
@@ -43,7 +47,9 @@ def master_key(tmp_path: Path) -> Path:
 
 
 async def test_every_missing_setting_is_named_at_once() -> None:
-    refused = await refusal(load_settings(), reading=True)
+    anthropic = load_settings(models={"provider": "anthropic"})
+
+    refused = await refusal(anthropic, reading=True, asking=True)
 
     assert isinstance(refused, Misconfigured)
     for name in (
@@ -52,6 +58,7 @@ async def test_every_missing_setting_is_named_at_once() -> None:
         "LOG__MASTER_KEY_FILE",
         "CLICKHOUSE_URL",
         "QDRANT_URL",
+        "ANTHROPIC__API_KEY",
     ):
         assert f"AIGESTION_{name}" in refused.message
 
