@@ -115,7 +115,8 @@ class _SecretFiles(EnvSettingsSource):
 
 _FILE_VARIABLE = "AIGESTION_SETTINGS_FILE"
 _SECRETS_VARIABLE = "AIGESTION_SECRETS_DIR"
-_NOT_SETTINGS = {_FILE_VARIABLE, _SECRETS_VARIABLE}
+_NOT_SETTINGS = {_FILE_VARIABLE, _SECRETS_VARIABLE, "AIGESTION_URL", "AIGESTION_KEY"}
+"""The last two are options of commands: where to ask, and with which key."""
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Container
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -43,6 +44,11 @@ class LogReader:
         """
         stored = await self._store.read(query, after=after, limit=limit)
         return [await self._codec.open(one) for one in stored]
+
+    async def find(self, event_id: UUID) -> Recorded[Any] | None:
+        """The event with this id, of whatever tenant; None if there is none. Raises what `Codec.open` raises."""
+        stored = await self._store.find(event_id)
+        return None if stored is None else await self._codec.open(stored)
 
     async def pages(
         self,

@@ -23,7 +23,7 @@ def test_the_audit_reads_a_data_dir_at_rest(rested: Rested) -> None:
 def test_events_and_replay_read_a_data_dir_at_rest(rested: Rested) -> None:
     program, reply = rested
 
-    events = program.cli("events", "--type", "agent.replied", "--json")
+    events = program.cli("events", "--type", "agent.replied", "--jsonl")
     replayed = program.cli("replay", reply["conversation_id"], "--json")
 
     assert json.loads(events.stdout.splitlines()[-1])["data"]["text"] == reply["text"]

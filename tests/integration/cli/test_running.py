@@ -207,7 +207,7 @@ async def test_the_doctor_finds_a_tag_that_no_query_would_find(program: Program)
 
 
 def test_events_follow_what_comes_until_ctrl_c(program: Program) -> None:
-    with running_command(program, "events", "--follow", "--type", "user.*", "--json") as following:
+    with running_command(program, "events", "--follow", "--type", "user.*", "--jsonl") as following:
         assert following.stdout is not None
         time.sleep(2)  # it begins a few events back; what is asked now must come too
         reply = asked(program, "is anybody there?")
