@@ -1,53 +1,13 @@
-"""The log as it is read to be shown: everybody's events or one tenant's, page by page, from moment to moment."""
+"""The log as it is read to be shown: page by page, from moment to moment."""
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 
 from aigestion.events.recorded import Recorded
-from aigestion.eventstore.reader import LogReader
-from aigestion.kernel.query import EVERYTHING, Query
-
-
-class Events(Protocol):
-    """Opened events: of everybody (`LogReader`), of one tenant, or those that a key shows over HTTP."""
-
-    async def read(
-        self, query: Query = EVERYTHING, *, after: int = 0, limit: int | None = None
-    ) -> list[Recorded[Any]]:
-        """Events that match, in order of position, later than `after`. Tags are without the tenant."""
-        ...
-
-    async def find(self, event_id: UUID) -> Recorded[Any] | None:
-        """The event with this id, if it is one of these."""
-        ...
-
-    async def head(self) -> int:
-        """The position of the log's last event, whosever it is; 0 for an empty log."""
-        ...
-
-
-@dataclass(frozen=True)
-class TenantEvents:
-    """One tenant's events: nobody else's are ever asked for."""
-
-    reader: LogReader
-    tenant: str
-
-    async def read(
-        self, query: Query = EVERYTHING, *, after: int = 0, limit: int | None = None
-    ) -> list[Recorded[Any]]:
-        return await self.reader.read(query.scoped(self.tenant), after=after, limit=limit)
-
-    async def find(self, event_id: UUID) -> Recorded[Any] | None:
-        found = await self.reader.find(event_id)
-        return found if found is not None and found.tenant == self.tenant else None
-
-    async def head(self) -> int:
-        return await self.reader.head()
+from aigestion.eventstore.reader import Events
+from aigestion.kernel.query import Query
 
 
 async def pages(

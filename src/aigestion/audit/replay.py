@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from aigestion.audit.reading import Events, pages
+from aigestion.audit.reading import pages
 from aigestion.events.conversation import (
     AgentReplied,
     Citation,
@@ -22,6 +22,7 @@ from aigestion.events.conversation import (
 )
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelCompleted, ModelFailed, RunFailed, RunStarted
+from aigestion.eventstore.reader import Events
 from aigestion.kernel.errors import NotFound
 from aigestion.kernel.query import matching
 

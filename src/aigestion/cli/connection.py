@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from aigestion.kernel.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
-    from aigestion.audit.reading import Events
     from aigestion.bootstrap.offline import OpenLog
     from aigestion.embedded.connect_file import Doors
+    from aigestion.eventstore.reader import Events
     from aigestion.settings import Settings
 
 
@@ -102,7 +102,7 @@ async def open_events(place: Place) -> AsyncIterator["Events"]:
         async with Api(place.url, place.key) as api:
             yield HttpEvents(api)
         return
-    from aigestion.audit.reading import TenantEvents
+    from aigestion.eventstore.reader import TenantEvents
 
     async with open_log(place.data_dir) as log:
         if place.all_tenants:

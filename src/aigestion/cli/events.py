@@ -26,8 +26,8 @@ from aigestion.cli.options import (
 from aigestion.cli.progress import progress
 
 if TYPE_CHECKING:
-    from aigestion.audit.reading import Events
     from aigestion.events.recorded import Recorded
+    from aigestion.eventstore.reader import Events
     from aigestion.kernel.query import Query
 
 PAGE_EVENTS_MAX = 1_000

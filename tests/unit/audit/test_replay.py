@@ -7,11 +7,10 @@ from uuid import UUID
 import pytest
 
 from aigestion.audit import replay as replay_module
-from aigestion.audit.reading import TenantEvents
 from aigestion.audit.replay import Replayed, changes, replay
 from aigestion.events.conversation import UserAction, UserVoice
 from aigestion.events.run import ModelFailed, RunFailed
-from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.reader import LogReader, TenantEvents
 from aigestion.kernel.errors import NotFound
 from tests.unit.audit.histories import (
     ASKED,
