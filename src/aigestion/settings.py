@@ -125,7 +125,8 @@ _VENDOR_NAMES = (
     ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
     ("gemini", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
 )
-_NOT_SETTINGS = {_FILE_VARIABLE, _SECRETS_VARIABLE}
+_NOT_SETTINGS = {_FILE_VARIABLE, _SECRETS_VARIABLE, "AIGESTION_URL", "AIGESTION_KEY"}
+"""The last two are options of commands: where to ask, and with which key."""
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -60,6 +60,16 @@ async def test_what_is_read_is_what_was_appended(store: EventStore) -> None:
     assert abs(stored.recorded_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+async def test_an_event_is_found_by_its_id(store: EventStore) -> None:
+    event = new_event("user.chat", "demo/user:ana")
+    await store.append([new_event("a"), event])
+
+    found = await store.find(event.id)
+
+    assert found == (await store.read(after=1))[0]
+    assert await store.find(new_id()) is None
+
+
 async def test_a_moment_of_another_time_zone_is_the_same_moment(store: EventStore) -> None:
     moment = datetime(2026, 5, 1, 23, 59, 59, 999999, timezone(timedelta(hours=-3)))
 

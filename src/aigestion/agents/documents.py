@@ -6,7 +6,7 @@ from uuid import UUID
 from aigestion.events.knowledge import DocumentAdded
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import RunContextRetrieved
-from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.reader import Events
 from aigestion.kernel.query import matching
 from aigestion.llm.port import Source
 from aigestion.projections.chunking import passages_of
@@ -14,9 +14,9 @@ from aigestion.projections.text import storable
 
 
 async def sources_found(
-    reader: LogReader, tenant: str, context: Recorded[RunContextRetrieved]
+    events: Events, context: Recorded[RunContextRetrieved]
 ) -> tuple[Source, ...]:
-    """The passages of a recorded context, as the documents stood then.
+    """The passages of a recorded context, as its tenant's documents stood then.
 
     Passages that are no more (their document is erased, or cut differently now) are left out; the
     others keep their numbers.
@@ -25,9 +25,7 @@ async def sources_found(
     sources: list[Source] = []
     for number, found in enumerate(context.data.passages, start=1):
         if found.document_id not in texts:
-            texts[found.document_id] = await _document(
-                reader, tenant, found.document_id, context.position
-            )
+            texts[found.document_id] = await _document(events, found.document_id, context.position)
         document = texts[found.document_id]
         if document is None or document.erased:
             continue
@@ -38,10 +36,8 @@ async def sources_found(
     return tuple(sources)
 
 
-async def _document(
-    reader: LogReader, tenant: str, document_id: UUID, before: int
-) -> Recorded[Any] | None:
+async def _document(events: Events, document_id: UUID, before: int) -> Recorded[Any] | None:
     """What was added last under this id before a position."""
-    query = matching(f"document:{document_id}", types=(DocumentAdded.stored_as,)).scoped(tenant)
-    added = [one for one in await reader.read(query) if one.position < before]
+    query = matching(f"document:{document_id}", types=(DocumentAdded.stored_as,))
+    added = [one for one in await events.read(query) if one.position < before]
     return added[-1] if added else None

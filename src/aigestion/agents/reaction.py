@@ -18,6 +18,7 @@ from aigestion.agents.turns import turn_of_event
 from aigestion.events.conversation import Citation
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelRequested
+from aigestion.eventstore.reader import TenantEvents
 from aigestion.kernel.errors import Refused, SubjectErased, Unavailable, ViewBehind
 from aigestion.llm.port import Done, Failed, Source
 from aigestion.messaging.port import Delta
@@ -131,7 +132,9 @@ class Reaction:
             )
             sources = tuple(one.source for one in found)
         else:
-            sources = await sources_found(self._deps.reader, heard.tenant, progress.context)
+            sources = await sources_found(
+                TenantEvents(self._deps.reader, heard.tenant), progress.context
+            )
         return Prompt(
             tenant=heard.tenant,
             user_id=heard.data.user_id,

@@ -12,7 +12,7 @@ from aigestion.agents.turns import TURN_EVENTS, turn_of_event
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelRequested, RunContextRetrieved, RunStarted
 from aigestion.eventstore.port import BlobStore
-from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.reader import LogReader, TenantEvents
 from aigestion.kernel.errors import Corrupt, NotFound, SubjectErased
 from aigestion.kernel.query import matching
 from aigestion.llm.port import ChatRequest, Source
@@ -80,7 +80,7 @@ async def _prompt(
     said = await _said(reader, tenant, started.conversation_id, first, asked_at)
     *_, question = said
     numbers = {int(reference.source) for reference in references if reference.role == "source"}
-    found = await sources_found(reader, tenant, _only(run, RunContextRetrieved))
+    found = await sources_found(TenantEvents(reader, tenant), _only(run, RunContextRetrieved))
     turns = tuple(turn_of_event(one.data) for one in said if first <= one.position <= last)
     return Prompt(
         tenant=tenant,

@@ -4,12 +4,14 @@ A fold of its own, on purpose: it shares nothing with the projections, so one ca
 """
 
 from collections.abc import Iterable
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from aigestion.audit.reading import pages
 from aigestion.events.conversation import (
     AgentReplied,
     Citation,
@@ -20,7 +22,7 @@ from aigestion.events.conversation import (
 )
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelCompleted, ModelFailed, RunFailed, RunStarted
-from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.reader import Events
 from aigestion.kernel.errors import NotFound
 from aigestion.kernel.query import matching
 
@@ -74,24 +76,74 @@ class Replayed(msgspec.Struct, kw_only=True):
     messages: list[Message]
 
 
-async def replay(
-    reader: LogReader, tenant: str, conversation_id: UUID, *, at: int | None = None
-) -> Replayed:
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that was there before, and is otherwise now."""
+
+    before: Message
+    after: Message
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a conversation between two positions."""
+
+    conversation_id: UUID
+    since: int
+    position: int
+    """The last of its events that counts."""
+    began: bool
+    """Whether it was started in between."""
+    added: list[Message]
+    changed: list[Changed]
+
+
+async def replay(events: Events, conversation_id: UUID, *, at: int | None = None) -> Replayed:
     """Fold the conversation's events up to position `at`; `NotFound` if there are none."""
-    query = matching(f"conversation:{conversation_id}").scoped(tenant)
-    events: list[Recorded[Any]] = []
-    after = 0
-    while True:
-        page = await reader.read(query, after=after, limit=PAGE_EVENTS_MAX)
-        events += [event for event in page if at is None or event.position <= at]
-        if len(page) < PAGE_EVENTS_MAX or len(events) == 0 or events[-1] is not page[-1]:
-            break
-        after = page[-1].position
-    replayed = fold(events)
+    replayed = fold(await _told(events, conversation_id, at))
     if replayed is None:
-        moment = "" if at is None else f" at position {at}"
-        raise NotFound(f"There is no conversation {conversation_id}{moment} in tenant {tenant}.")
+        raise _unknown(conversation_id, at)
     return replayed
+
+
+async def changes(
+    events: Events, conversation_id: UUID, *, since: int, at: int | None = None
+) -> Changes:
+    """What the events later than `since`, up to `at`, changed; `NotFound` if there was no conversation by then."""
+    told = await _told(events, conversation_id, at)
+    before, after = fold(one for one in told if one.position <= since), fold(told)
+    if after is None:
+        raise _unknown(conversation_id, at)
+    known = {} if before is None else {message.id: message for message in before.messages}
+    return Changes(
+        conversation_id=conversation_id,
+        since=since,
+        position=after.position,
+        began=before is None,
+        added=[message for message in after.messages if message.id not in known],
+        changed=[
+            Changed(before=known[message.id], after=message)
+            for message in after.messages
+            if message.id in known and not same(known[message.id], message)
+        ],
+    )
+
+
+def same(one: Message, other: Message) -> bool:
+    """Whether two messages say the same."""
+    return msgspec.structs.astuple(one) == msgspec.structs.astuple(other)
+
+
+async def _told(events: Events, conversation_id: UUID, at: int | None) -> list[Recorded[Any]]:
+    """The conversation's events up to a position."""
+    query = matching(f"conversation:{conversation_id}")
+    upto = await events.head() if at is None else at
+    read = pages(events, query, after=0, upto=upto, page_events_max=PAGE_EVENTS_MAX)
+    async with aclosing(read):
+        return [event async for page in read for event in page]
+
+
+def _unknown(conversation_id: UUID, at: int | None) -> NotFound:
+    moment = "" if at is None else f" at position {at}"
+    return NotFound(f"There is no conversation {conversation_id}{moment}.")
 
 
 def fold(events: Iterable[Recorded[Any]]) -> Replayed | None:

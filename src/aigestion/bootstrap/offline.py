@@ -1,7 +1,7 @@
 """A system as commands open it: of a data dir, running or at rest, or on the servers that settings name."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from aigestion.bootstrap.engines import embedded_engines
 from aigestion.bootstrap.garbage import YOUNG_OBJECTS_FILLING_MAX, settle_garbage
 from aigestion.bootstrap.log import Log, opened_log
 from aigestion.bootstrap.read_side import read_side
-from aigestion.bootstrap.servers import open_servers
+from aigestion.bootstrap.servers import open_log_server, open_servers
 from aigestion.bootstrap.stores import Stores, opened_stores
-from aigestion.embedded.connect_file import running
+from aigestion.embedded.connect_file import Doors, running
 from aigestion.embedded.datadir import DataDir
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
@@ -31,10 +31,9 @@ CONNECTIONS_MAX = 4
 
 @dataclass(frozen=True, kw_only=True)
 class OpenLog:
-    """A log that can be read, and its mirror in the broker."""
+    """A log that can be read."""
 
     log: Log
-    broker: Broker
     tenant: str | None
     """Whose events are meant if nobody says; None where there is no demo."""
 
@@ -52,8 +51,15 @@ class OpenLog:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WholeSystem(OpenLog):
-    """A log and its read models, opened in this process."""
+class MirroredLog(OpenLog):
+    """A log, and its mirror in the broker."""
+
+    broker: Broker
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeSystem(MirroredLog):
+    """A log, its mirror and its read models, opened in this process."""
 
     projections: ProjectionDoor
 
@@ -61,23 +67,25 @@ class WholeSystem(OpenLog):
 @asynccontextmanager
 async def open_log(data_dir: Path, *, appending: bool = False) -> AsyncIterator[OpenLog]:
     """The log: of the running system if there is one, else with engines started for the occasion."""
-    folder = DataDir(data_dir)
     doors = running(data_dir)
     if doors is None:
         async with open_at_rest(data_dir, appending=appending) as at_rest:
             yield at_rest
         return
+    async with _log_of(doors, DataDir(data_dir), appending=appending) as log:
+        yield OpenLog(log=log, tenant=doors.tenant)
+
+
+@asynccontextmanager
+async def open_running(data_dir: Path, doors: Doors) -> AsyncIterator[MirroredLog]:
+    """The log of the running system, and its mirror."""
+    folder = DataDir(data_dir)
+    password = folder.secret("nats-app")
     async with (
-        opened_log(
-            doors.postgres_dsn,
-            folder.master_key,
-            CONNECTIONS_MAX,
-            catalog=Catalog(),
-            appending=appending,
-        ) as log,
-        connected_nats(doors.nats_url, "app", password=folder.secret("nats-app")) as client,
+        _log_of(doors, folder, appending=False) as log,
+        connected_nats(doors.nats_url, "app", password=password) as client,
     ):
-        yield OpenLog(log=log, broker=JetStreamBroker(client), tenant=doors.tenant)
+        yield MirroredLog(log=log, broker=JetStreamBroker(client), tenant=doors.tenant)
 
 
 @asynccontextmanager
@@ -106,10 +114,10 @@ async def open_at_rest(data_dir: Path, *, appending: bool = False) -> AsyncItera
 async def open_log_on_servers(
     settings: Settings, *, appending: bool = False
 ) -> AsyncIterator[OpenLog]:
-    """The log that settings name, and its mirror. Which tenant is meant must be said."""
+    """The log that settings name; no other server is needed. Which tenant is meant must be said."""
     async with AsyncExitStack() as stack:
-        log, client = await open_servers(settings, stack, "app", appending=appending, reading=False)
-        yield OpenLog(log=log, broker=JetStreamBroker(client), tenant=None)
+        log = await open_log_server(settings, stack, appending=appending)
+        yield OpenLog(log=log, tenant=None)
 
 
 @asynccontextmanager
@@ -120,6 +128,16 @@ async def open_on_servers(settings: Settings) -> AsyncIterator[WholeSystem]:
         stores = await stack.enter_async_context(opened_stores(settings, log, None))
         whole = _whole(log, client, stores, None, at_rest=False)
         yield await stack.enter_async_context(whole)
+
+
+def _log_of(doors: Doors, folder: DataDir, *, appending: bool) -> AbstractAsyncContextManager[Log]:
+    return opened_log(
+        doors.postgres_dsn,
+        folder.master_key,
+        CONNECTIONS_MAX,
+        catalog=Catalog(),
+        appending=appending,
+    )
 
 
 @asynccontextmanager

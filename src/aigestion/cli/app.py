@@ -10,6 +10,7 @@ from aigestion.cli.ask import ask, chat
 from aigestion.cli.audit import audit
 from aigestion.cli.doctor import doctor
 from aigestion.cli.events import events
+from aigestion.cli.explain import explain
 from aigestion.cli.nats import nats
 from aigestion.cli.projections import projections
 from aigestion.cli.replay import replay
@@ -25,6 +26,7 @@ COMMANDS = (
     ask,
     chat,
     events,
+    explain,
     replay,
     audit,
     projections,

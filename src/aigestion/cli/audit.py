@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aigestion.cli.connection import need_data_dir, running, servers
-from aigestion.cli.options import data_dir_option, json_option, run
+from aigestion.cli.options import beyond_http, data_dir_option, json_option, run
 from aigestion.cli.progress import progress
 from aigestion.cli.text import bad, doubtful, good, json_line, one_line, quiet
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aigestion.audit.finding import Finding, OpenedLog
-    from aigestion.bootstrap.offline import OpenLog
+    from aigestion.bootstrap.offline import MirroredLog
     from aigestion.cli.views import Views
     from aigestion.messaging.port import Broker
 
@@ -35,6 +35,7 @@ def audit() -> None:
 
 @audit.command(epilog="Example:  aigestion audit verify --json")
 @data_dir_option
+@beyond_http
 @json_option
 def verify(data_dir: Path, as_json: bool) -> None:
     """Prove that nothing is missing or changed; exit 1 and name the first bad position if not.
@@ -65,7 +66,7 @@ async def _told(data_dir: Path, as_json: bool) -> "list[Finding]":
 async def _findings(data_dir: Path) -> "AsyncIterator[Finding]":
     from aigestion.audit.finding import OpenedLog
     from aigestion.audit.log import verify_log
-    from aigestion.bootstrap.offline import open_at_rest, open_log, open_on_servers
+    from aigestion.bootstrap.offline import open_at_rest, open_on_servers, open_running
     from aigestion.cli.views import ViewsAtRest, views_over_http
 
     settings = servers()
@@ -73,7 +74,7 @@ async def _findings(data_dir: Path) -> "AsyncIterator[Finding]":
         need_data_dir(data_dir)
     doors = running(data_dir) if settings is None else None
     async with AsyncExitStack() as stack:
-        log: OpenLog
+        log: MirroredLog
         views: Views
         if settings is not None:
             log = system = await stack.enter_async_context(open_on_servers(settings))
@@ -82,7 +83,7 @@ async def _findings(data_dir: Path) -> "AsyncIterator[Finding]":
             log = system = await stack.enter_async_context(open_at_rest(data_dir))
             views = ViewsAtRest(system.projections)
         else:
-            log = await stack.enter_async_context(open_log(data_dir))
+            log = await stack.enter_async_context(open_running(data_dir, doors))
             views = await stack.enter_async_context(views_over_http(doors))
         opened = OpenedLog(log.store, log.codec.open)
         head = await log.store.head()

@@ -9,7 +9,7 @@ import asyncpg
 import nats
 import nats.errors
 
-from aigestion.cli.connection import open_log
+from aigestion.bootstrap.offline import open_running
 from aigestion.cli.http import api
 from aigestion.cli.sql import statement
 from aigestion.cli.symptom import Symptom, fail, ok, warn
@@ -135,8 +135,8 @@ async def _nats(doors: Doors, _data_dir: Path) -> AsyncIterator[Symptom]:
         yield ok("subscriber", f"may subscribe to events.{doors.tenant}.>")
 
 
-async def _relay(_doors: Doors, data_dir: Path) -> AsyncIterator[Symptom]:
-    async with open_log(data_dir) as log:
+async def _relay(doors: Doors, data_dir: Path) -> AsyncIterator[Symptom]:
+    async with open_running(data_dir, doors) as log:
         last = await log.broker.last_sequence()
         head = await log.store.head()
     if last is None:

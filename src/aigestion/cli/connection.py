@@ -1,7 +1,9 @@
 """How a command reaches the system: a running one through its doors, or a data dir at rest."""
 
 import os
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from aigestion.kernel.errors import Misconfigured, Unavailable
 if TYPE_CHECKING:
     from aigestion.bootstrap.offline import OpenLog
     from aigestion.embedded.connect_file import Doors
+    from aigestion.eventstore.reader import Events
     from aigestion.settings import Settings
 
 
@@ -62,6 +65,50 @@ def open_log(data_dir: Path, *, appending: bool = False) -> "AbstractAsyncContex
     from aigestion.bootstrap.offline import open_log as open_log_of
 
     return open_log_of(data_dir, appending=appending)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where events are asked for, and whose: over HTTP, where a key says it, or of the log itself."""
+
+    data_dir: Path
+    tenant: str | None = None
+    all_tenants: bool = False
+    url: str | None = None
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.url is None:
+            return
+        if not self.url.startswith(("http://", "https://")):
+            raise Misconfigured(
+                f"{self.url!r} is no address of a system, such as https://host:8080."
+            )
+        if self.key is None:
+            raise Misconfigured("Over HTTP a --key says who asks and whose events.")
+        if self.tenant or self.all_tenants:
+            raise Misconfigured(
+                "Over HTTP the key says whose events: --tenant and --all-tenants need the log itself."
+            )
+
+
+@asynccontextmanager
+async def open_events(place: Place) -> AsyncIterator["Events"]:
+    """The events of a place, opened."""
+    if place.url is not None:
+        from aigestion.cli.http_events import HttpEvents
+        from aigestion.client.http import Api
+
+        async with Api(place.url, place.key) as api:
+            yield HttpEvents(api)
+        return
+    from aigestion.eventstore.reader import TenantEvents
+
+    async with open_log(place.data_dir) as log:
+        if place.all_tenants:
+            yield log.reader
+        else:
+            yield TenantEvents(log.reader, whose(place.tenant, log))
 
 
 def whose(tenant: str | None, log: "OpenLog") -> str:

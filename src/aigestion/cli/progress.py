@@ -18,9 +18,12 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(title: str, total: int | None = None) -> Iterator[Advance]:
-    """Yields a function to tell how far the work is; silent when nobody sits at a terminal."""
-    if not sys.stderr.isatty():
+def progress(title: str, total: int | None = None, *, shown: bool = True) -> Iterator[Advance]:
+    """Yields a function to tell how far the work is; silent when nobody sits at a terminal.
+
+    `shown=False` for work that writes to that terminal itself.
+    """
+    if not shown or not sys.stderr.isatty():
         yield _ignore
         return
     from rich.console import Console

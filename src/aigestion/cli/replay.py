@@ -1,77 +1,127 @@
-"""`aigestion replay`: a conversation as it stood."""
+"""`aigestion replay`: a conversation as it stood, and what changed since; or every event into a fold."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from aigestion.cli.connection import open_log, whose
-from aigestion.cli.options import data_dir_option, json_option, run, tenant_option
-from aigestion.cli.text import bad, doubtful, json_line, lines, moment, one_line, quiet
+from aigestion.cli.connection import Place, open_events
+from aigestion.cli.options import (
+    Point,
+    data_dir_option,
+    http_options,
+    json_option,
+    run,
+    tenant_option,
+)
+from aigestion.cli.replayed_page import changes_page, page
+from aigestion.cli.text import json_line
 
 if TYPE_CHECKING:
-    from aigestion.audit.replay import Message, ModelCall, Replayed
+    from aigestion.audit.replay import Changes, Replayed
+
+
+def _complete_projection(_ctx: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    from aigestion.projections.catalog import PROJECTIONS
+
+    return [one.name for one in PROJECTIONS if one.name.startswith(begun)]
 
 
 @click.command(epilog="Example:  aigestion replay 0199aa10-7c1e-7b1a-9d2c-0f4b1c2d3e4f --at 41")
-@click.argument("conversation", type=click.UUID)
-@click.option("--at", type=click.IntRange(min=1), help="As it stood at this position.")
+@click.argument("conversation", type=click.UUID, required=False)
+@click.option("--at", type=Point(), help="As it stood at this position, or before this time.")
+@click.option(
+    "--diff", "since", type=Point(), help="Only what changed since this position or time."
+)
+@click.option("--all", "every", is_flag=True, help="The whole log, into the fold of --project.")
+@click.option(
+    "--project",
+    metavar="NAME",
+    shell_complete=_complete_projection,
+    help="With --all: the read model to fold.",
+)
+@click.option("--dry-run", is_flag=True, help="With --all: touch nothing, only compare.")
 @tenant_option
 @data_dir_option
+@http_options
 @json_option
 def replay(
-    conversation: UUID, at: int | None, tenant: str | None, data_dir: Path, as_json: bool
+    conversation: UUID | None,
+    at: int | datetime | None,
+    since: int | datetime | None,
+    every: bool,
+    project: str | None,
+    dry_run: bool,
+    tenant: str | None,
+    data_dir: Path,
+    url: str | None,
+    key: str | None,
+    as_json: bool,
 ) -> None:
-    """Print a conversation as it stood, folded from the log alone."""
-    replayed = run(_replayed(conversation, at, tenant, data_dir))
-    click.echo(json_line(replayed) if as_json else _page(replayed))
+    """Print a conversation as it stood, folded from the log alone.
+
+    Or fold the whole log as a read model does, without touching anything, and compare every row with
+    the view that serves: --all --project NAME --dry-run. Exit 1 if they differ. Over HTTP that takes
+    the operator's key.
+    """
+    place = Place(data_dir, tenant, url=url, key=key)
+    if every:
+        if conversation or at or since or tenant:
+            raise click.UsageError("--all goes with --project and --dry-run, and nothing else.")
+        _compare(project, dry_run, place, as_json)
+        return
+    if conversation is None or project or dry_run:
+        raise click.UsageError("Give a CONVERSATION; or --all --project NAME --dry-run.")
+    if since is None:
+        replayed = run(_replayed(conversation, at, place))
+        click.echo(json_line(replayed) if as_json else page(replayed))
+    else:
+        changed = run(_changes(conversation, since, at, place))
+        click.echo(json_line(changed) if as_json else changes_page(changed))
 
 
-async def _replayed(
-    conversation: UUID, at: int | None, tenant: str | None, data_dir: Path
-) -> "Replayed":
+async def _replayed(conversation: UUID, at: int | datetime | None, place: Place) -> "Replayed":
+    from aigestion.audit.reading import position_at
     from aigestion.audit.replay import replay as replay_log
 
-    async with open_log(data_dir) as log:
-        return await replay_log(log.reader, whose(tenant, log), conversation, at=at)
+    async with open_events(place) as log:
+        moment = None if at is None else await position_at(log, at)
+        return await replay_log(log, conversation, at=moment)
 
 
-def _page(replayed: "Replayed") -> str:
-    title = one_line(replayed.title) if replayed.title else "untitled"
-    head = [
-        click.style(f"{title}  ({replayed.conversation_id})", bold=True),
-        f"{one_line(replayed.user_id)} with {one_line(replayed.agent)}, tenant {replayed.tenant}, "
-        f"started {moment(replayed.started_at)}, as it stood at position {replayed.position}",
-    ]
-    return "\n".join([*head, *(_message(one) for one in replayed.messages)])
+async def _changes(
+    conversation: UUID, since: int | datetime, at: int | datetime | None, place: Place
+) -> "Changes":
+    from aigestion.audit.reading import position_at
+    from aigestion.audit.replay import changes
+
+    async with open_events(place) as log:
+        begin = await position_at(log, since)
+        end = await log.head() if at is None else await position_at(log, at)
+        if begin > end:
+            raise click.UsageError(f"--diff {begin} is later than --at {end}.")
+        return await changes(log, conversation, since=begin, at=end)
 
 
-def _message(message: "Message") -> str:
-    who = click.style(f"{message.role} {one_line(message.author)}", bold=True)
-    kind = "" if message.kind in ("chat", "reply") else f"  {message.kind}"
-    out = [f"\n{who}{kind}  {quiet(f'{moment(message.at)}  position {message.position}')}"]
-    if message.name is not None:
-        out.append(f"  {one_line(message.name)} {json_line(message.properties)}")
-    if message.text:
-        out += [f"  {line}" for line in lines(message.text).split("\n")]
-    if message.state == "writing":
-        out.append(doubtful("  (had not answered yet)"))
-    if message.state == "failed":
-        out.append(f"  {bad('failed:')} {one_line(message.notice or '')}")
-    if message.erased:
-        out.append(doubtful(f"  (erased: {', '.join(message.erased)})"))
-    for citation in message.citations:
-        where = f"{one_line(citation.title)}, passage {citation.passage}"
-        out.append(quiet(f"  [{citation.number}] {where}"))
-    out += [quiet(f"  {_call(call)}") for call in message.model_calls]
-    return "\n".join(out)
+def _compare(project: str | None, dry_run: bool, place: Place, as_json: bool) -> None:
+    from aigestion.cli.projections import compared, finished
+    from aigestion.cli.views import open_views, views_at
 
+    if project is None:
+        raise click.UsageError("--all needs --project NAME: the read model to fold.")
+    if not dry_run:
+        raise click.UsageError(
+            f"A replay writes nothing: add --dry-run. What writes is: projections rebuild {project}."
+        )
 
-def _call(call: "ModelCall") -> str:
-    parts = [f"model {one_line(call.model)}: {one_line(call.outcome)}"]
-    if call.input_tokens is not None and call.output_tokens is not None:
-        parts.append(f"{call.input_tokens} tokens in, {call.output_tokens} out")
-    if call.seconds is not None:
-        parts.append(f"{call.seconds:.2f} s")
-    return f"{', '.join(parts)}  position {call.position}"
+    async def work() -> bool:
+        opened = views_at(place.url, place.key) if place.url else open_views(place.data_dir)
+        async with opened as views:
+            result = await finished(f"replaying into {project}", views.verify(project))
+        click.echo(json_line(result) if as_json else compared(result))
+        return not result["differing_rows"] and not result.get("parked")
+
+    if not run(work()):
+        click.get_current_context().exit(1)

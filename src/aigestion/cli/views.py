@@ -115,6 +115,15 @@ async def views_over_http(doors: "Doors") -> AsyncIterator[Views]:
         yield ViewsOverHttp(door)
 
 
+@asynccontextmanager
+async def views_at(url: str, key: str | None) -> AsyncIterator[Views]:
+    """The read models of a system at this address; the key must be its operator's."""
+    from aigestion.client.http import Api
+
+    async with Api(url, key) as door:
+        yield ViewsOverHttp(door)
+
+
 class ViewsOverHttp:
     """Asks the process that owns them."""
 

@@ -49,6 +49,10 @@ class MemoryEventStore:
         found = (one for one in self._events[max(after, 0) :] if matches(query, one.event))
         return list(islice(found, limit))
 
+    async def find(self, event_id: UUID) -> SequencedEvent | None:
+        """As the port says."""
+        return next((one for one in self._events if one.event.id == event_id), None)
+
     async def head(self) -> int:
         """As the port says."""
         return len(self._events)

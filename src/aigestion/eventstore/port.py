@@ -51,6 +51,10 @@ class EventStore(Protocol):
         """Events that match, in order of position, later than `after`."""
         ...
 
+    async def find(self, event_id: UUID) -> SequencedEvent | None:
+        """The event with this id, of whatever tenant; None if there is none."""
+        ...
+
     async def head(self) -> int:
         """The position of the last event; 0 for an empty log."""
         ...

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -17,6 +18,7 @@ from aigestion.kernel.errors import Corrupt, Unavailable
 from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
 
 _READ = sql.statement("read")
+_FIND = sql.statement("find")
 _HEAD = "SELECT position FROM log.head"
 _PUT_BLOB = "INSERT INTO log.blobs (hash, content) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _GET_BLOB = "SELECT content FROM log.blobs WHERE hash = $1"
@@ -56,6 +58,12 @@ class PostgresEventStore:
         async with _reaching_postgres():
             rows = await self._pool.fetch(_READ, items, after, limit)
         return [_sequenced(row) for row in rows]
+
+    async def find(self, event_id: UUID) -> SequencedEvent | None:
+        """As the port says."""
+        async with _reaching_postgres():
+            row = await self._pool.fetchrow(_FIND, event_id)
+        return None if row is None else _sequenced(row)
 
     async def head(self) -> int:
         """As the port says."""

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Container
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -43,6 +45,11 @@ class LogReader:
         """
         stored = await self._store.read(query, after=after, limit=limit)
         return [await self._codec.open(one) for one in stored]
+
+    async def find(self, event_id: UUID) -> Recorded[Any] | None:
+        """The event with this id, of whatever tenant; None if there is none. Raises what `Codec.open` raises."""
+        stored = await self._store.find(event_id)
+        return None if stored is None else await self._codec.open(stored)
 
     async def pages(
         self,
@@ -101,6 +108,44 @@ class LogReader:
     async def head(self) -> int:
         """The position of the last event; 0 for an empty log."""
         return await self._store.head()
+
+
+class Events(Protocol):
+    """Opened events: of everybody (`LogReader`), of one tenant, or those that a key shows over HTTP."""
+
+    async def read(
+        self, query: Query = EVERYTHING, *, after: int = 0, limit: int | None = None
+    ) -> list[Recorded[Any]]:
+        """Events that match, in order of position, later than `after`. Tags are without the tenant."""
+        ...
+
+    async def find(self, event_id: UUID) -> Recorded[Any] | None:
+        """The event with this id, if it is one of these."""
+        ...
+
+    async def head(self) -> int:
+        """The position of the log's last event, whosever it is; 0 for an empty log."""
+        ...
+
+
+@dataclass(frozen=True)
+class TenantEvents:
+    """One tenant's events: nobody else's are ever asked for."""
+
+    reader: LogReader
+    tenant: str
+
+    async def read(
+        self, query: Query = EVERYTHING, *, after: int = 0, limit: int | None = None
+    ) -> list[Recorded[Any]]:
+        return await self.reader.read(query.scoped(self.tenant), after=after, limit=limit)
+
+    async def find(self, event_id: UUID) -> Recorded[Any] | None:
+        found = await self.reader.find(event_id)
+        return found if found is not None and found.tenant == self.tenant else None
+
+    async def head(self) -> int:
+        return await self.reader.head()
 
 
 def _missing(position: int) -> Corrupt:

@@ -47,8 +47,14 @@ def errors_page() -> str:
 def cli_page() -> str:
     """Every command's own help."""
     intro = (
-        "`--json` prints JSON for programs. Exit codes: 0 done, 1 an error or a finding, "
-        "2 a wrong call, 130 interrupted. `NO_COLOR` is heeded."
+        "`--json` prints JSON for programs; `events --jsonl` an event a line. Exit codes: 0 done, 1 an "
+        "error or a finding, 2 a wrong call, 130 interrupted. `NO_COLOR` is heeded; control characters "
+        "of data are printed as escapes; a reader of the pipe who leaves early ends the command quietly. "
+        "Work of more than a second shows its rate and the time left, on a terminal.\n\n"
+        "Commands work on a data dir, running or at rest; on the servers that `AIGESTION_POSTGRES_URL` "
+        "and the other settings name; and those with `--url` on any system over HTTP, with an API key.\n\n"
+        'Completion in the shell: `eval "$(_AIGESTION_COMPLETE=bash_source aigestion)"` in `~/.bashrc`, '
+        "`zsh_source` in `~/.zshrc`; for fish `_AIGESTION_COMPLETE=fish_source aigestion | source`."
     )
     parts = [
         section(path, code(command.get_help(context))) for path, command, context in _commands()

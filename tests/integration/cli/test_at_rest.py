@@ -23,11 +23,24 @@ def test_the_audit_reads_a_data_dir_at_rest(rested: Rested) -> None:
 def test_events_and_replay_read_a_data_dir_at_rest(rested: Rested) -> None:
     program, reply = rested
 
-    events = program.cli("events", "--type", "agent.replied", "--json")
+    events = program.cli("events", "--type", "agent.replied", "--jsonl")
     replayed = program.cli("replay", reply["conversation_id"], "--json")
 
     assert json.loads(events.stdout.splitlines()[-1])["data"]["text"] == reply["text"]
     assert json.loads(replayed.stdout)["messages"][-1]["text"] == reply["text"]
+
+
+def test_a_run_is_explained_at_rest(rested: Rested) -> None:
+    program, reply = rested
+
+    tree = json.loads(program.cli("explain", reply["run_id"], "--json").stdout)
+
+    [root] = tree["roots"]
+    [run] = root["led_to"]
+    kinds = [step["event"]["type"] for step in run["led_to"]]
+    assert root["event"]["id"] == reply["event_id"]
+    assert kinds == ["run.context_retrieved", "model.requested", "agent.replied"]
+    assert run["led_to"][0]["passages"][0]["text"]
 
 
 def test_read_models_are_rebuilt_and_proved_at_rest(rested: Rested) -> None:

@@ -207,7 +207,7 @@ async def test_the_doctor_finds_a_tag_that_no_query_would_find(program: Program)
 
 
 def test_events_follow_what_comes_until_ctrl_c(program: Program) -> None:
-    with running_command(program, "events", "--follow", "--type", "user.*", "--json") as following:
+    with running_command(program, "events", "--follow", "--type", "user.*", "--jsonl") as following:
         assert following.stdout is not None
         time.sleep(2)  # it begins a few events back; what is asked now must come too
         reply = asked(program, "is anybody there?")
@@ -218,6 +218,27 @@ def test_events_follow_what_comes_until_ctrl_c(program: Program) -> None:
 
     assert json.loads(heard)["data"]["text"] == "is anybody there?"
     assert (following.returncode, errors) == (130, "")
+
+
+def test_over_http_a_key_shows_the_same(program: Program) -> None:
+    reply = asked(program, "what is a tombstone?")
+    doors = program.connect()
+    over_http = ("--url", doors["http_url"], "--key", doors["api_key"])
+
+    for command in (
+        ["events", "--jsonl", "--type", "user.*"],
+        ["explain", reply["event_id"], "--json"],
+        ["explain", reply["run_id"]],
+        ["replay", reply["conversation_id"], "--json"],
+    ):
+        directly, remotely = program.cli(*command), program.cli(*command, *over_http)
+        assert remotely.returncode == 0, remotely.stderr
+        assert remotely.stdout == directly.stdout != ""
+    all_of_it = ("replay", "--all", "--project", "runs", "--dry-run", "--url", doors["http_url"])
+    compared = program.cli(*all_of_it, "--key", doors["operator_key"])
+    refused = program.cli(*all_of_it, "--key", doors["api_key"])
+    assert (compared.returncode, refused.returncode) == (0, 1), compared.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
 
 
 def test_a_reader_who_leaves_early_is_no_error(program: Program) -> None:

@@ -80,6 +80,9 @@ class History:
         self.pages.append(len(found))
         return found
 
+    async def find(self, event_id: UUID) -> SequencedEvent | None:
+        return next((row for row in self.rows if row.event.id == event_id), None)
+
     async def head(self) -> int:
         return self.rows[-1].position if self._head is None else self._head
 

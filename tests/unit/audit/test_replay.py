@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from aigestion.audit import replay as replay_module
-from aigestion.audit.replay import Replayed, replay
+from aigestion.audit.replay import Replayed, changes, replay
 from aigestion.events.conversation import UserAction, UserVoice
 from aigestion.events.run import ModelFailed, RunFailed
-from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.reader import LogReader, TenantEvents
 from aigestion.kernel.errors import NotFound
 from tests.unit.audit.histories import (
     ASKED,
@@ -56,7 +56,11 @@ def truth(tmp_path: Path) -> Truth:
 
 
 async def replayed(truth: Truth, at: int | None = None, tenant: str = "demo") -> Replayed:
-    return await replay(LogReader(truth.history, truth.codec), tenant, CONVERSATION, at=at)
+    return await replay(events_of(truth, tenant), CONVERSATION, at=at)
+
+
+def events_of(truth: Truth, tenant: str = "demo") -> TenantEvents:
+    return TenantEvents(LogReader(truth.history, truth.codec), tenant)
 
 
 def told(conversation: Replayed) -> list[tuple[str, str, str]]:
@@ -141,7 +145,7 @@ async def test_an_unknown_conversation_is_not_found(truth: Truth) -> None:
     await truth.tell()
 
     with pytest.raises(NotFound):
-        await replay(LogReader(truth.history, truth.codec), "demo", UUID(int=1))
+        await replay(events_of(truth), UUID(int=1))
 
 
 async def test_another_tenants_conversation_is_not_found(truth: Truth) -> None:
@@ -169,3 +173,29 @@ async def test_a_long_conversation_is_read_in_pages(
 
     assert len(conversation.messages) == (at or 12) - 1
     assert max(truth.history.pages) <= 4
+
+
+async def test_what_changed_between_two_positions(truth: Truth) -> None:
+    await truth.tell()
+
+    whole = await changes(events_of(truth), CONVERSATION, since=1)
+    answered = await changes(events_of(truth), CONVERSATION, since=3)
+    nothing = await changes(events_of(truth), CONVERSATION, since=5)
+
+    assert [message.role for message in whole.added] == ["user", "assistant"]
+    assert (whole.began, whole.changed) == (False, [])
+    [reply] = answered.changed
+    assert (reply.before.state, reply.after.state) == ("writing", "final")
+    assert (answered.since, answered.position, answered.added) == (3, 5, [])
+    assert (nothing.added, nothing.changed) == ([], [])
+
+
+async def test_before_its_start_there_is_nothing_to_differ_from(truth: Truth) -> None:
+    await truth.tell([ASKED, *STORY])
+
+    began = await changes(events_of(truth), CONVERSATION, since=1, at=3)
+
+    assert began.began
+    assert [message.position for message in began.added] == [3]
+    with pytest.raises(NotFound):
+        await changes(events_of(truth), CONVERSATION, since=0, at=1)

@@ -33,6 +33,8 @@ class FakeApi:
 
     url: str = ""
     routes: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
+    answering: dict[str, Callable[[str], tuple[int, Any]]] = field(default_factory=dict)
+    """By path: what makes an answer from the whole of what was asked."""
     streams: list[list[str]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
 
@@ -44,7 +46,10 @@ class FakeApi:
         if path.endswith("/stream"):
             _send(request, 200, "text/event-stream", "".join(self.streams.pop(0)))
             return
-        status, content = self.routes[request.command, path]
+        if path in self.answering:
+            status, content = self.answering[path](request.path)
+        else:
+            status, content = self.routes[request.command, path]
         if isinstance(content, list):  # NDJSON
             _send(request, status, "application/x-ndjson", "".join(map(_line, content)))
         else:

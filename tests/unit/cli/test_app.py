@@ -50,7 +50,7 @@ def broken_command() -> Iterator[list[BaseException]]:
 
 def test_the_commands_are_the_ones_the_readme_names() -> None:
     assert [path[0] for path in ALL if len(path) == 1] == [
-        "up", "ask", "chat", "events", "replay", "doctor", "settings",
+        "up", "ask", "chat", "events", "explain", "replay", "doctor", "settings",
         "migrate", "api", "relay", "project", "agents",
     ]  # fmt: skip
     assert ("audit", "verify") in ALL
