@@ -13,6 +13,7 @@ import msgspec
 from aigestion.events.conversation import (
     AgentReplied,
     Citation,
+    ConversationRenamed,
     ConversationStarted,
     UserAction,
     UserChat,
@@ -102,6 +103,8 @@ def fold(events: Iterable[Recorded[Any]]) -> Replayed | None:
         if isinstance(event.data, ConversationStarted):
             replayed = _started(event, event.data)
         elif replayed is not None:
+            if isinstance(event.data, ConversationRenamed):
+                replayed.title = event.data.title
             _heard(event, replayed.messages)
             _answered(event, replayed.messages, runs)
             replayed.position = event.position

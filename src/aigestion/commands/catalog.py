@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from aigestion.commands.conversation.change_conversation import change_conversation
 from aigestion.commands.conversation.post_interaction import post_interaction
 from aigestion.commands.conversation.start_conversation import start_conversation
 from aigestion.commands.directory.create_tenant import create_tenant
@@ -23,6 +24,7 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = (
     revoke_key,
     register_agent,
     start_conversation,
+    change_conversation,
     post_interaction,
     add_document,
     remove_document,

@@ -44,6 +44,12 @@ class SubjectErased(Refused):
     code = "subject-erased"
 
 
+class ConversationIsArchived(Refused):
+    """Nothing can be said in an archived conversation; take it out of the archive first."""
+
+    code = "conversation-archived"
+
+
 class NotFound(AIGestionError):
     """The thing does not exist, or belongs to another tenant: the answer is the same."""
 

@@ -7,7 +7,10 @@ import msgspec
 
 from aigestion.events.conversation import (
     AgentReplied,
+    ConversationArchived,
+    ConversationRenamed,
     ConversationStarted,
+    ConversationUnarchived,
     UserAction,
     UserChat,
     UserVoice,
@@ -21,6 +24,7 @@ from aigestion.readstores.port import Change, Put
 
 _Said = UserChat | UserVoice | UserAction
 _Answered = AgentReplied | ModelFailed | RunFailed
+_Changed = ConversationRenamed | ConversationArchived | ConversationUnarchived
 
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
@@ -29,6 +33,12 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
     match event:
         case ConversationStarted():
             return [_conversation(recorded, event)]
+        case ConversationRenamed():
+            return [_changed(recorded, event, {"title": storable(event.title)})]
+        case ConversationArchived():
+            return [_changed(recorded, event, {"archived": True})]
+        case ConversationUnarchived():
+            return [_changed(recorded, event, {"archived": False})]
         case UserChat() | UserVoice() | UserAction():
             return [_said(recorded, event), _touched(recorded, event)]
         case ModelFailed(partial_text=None):
@@ -50,7 +60,13 @@ def _conversation(recorded: Recorded[Any], event: ConversationStarted) -> Put:
         "position": recorded.position,
         "last_at": recorded.occurred_at,
         "last_position": recorded.position,
+        "archived": False,
     }
+    return Put("conversations", _key(recorded, event), fields)
+
+
+def _changed(recorded: Recorded[Any], event: _Changed, fields: dict[str, Any]) -> Put:
+    """How a conversation is kept is nothing that was said in it: it is not touched by that."""
     return Put("conversations", _key(recorded, event), fields)
 
 
@@ -59,7 +75,7 @@ def _touched(recorded: Recorded[Any], event: _Said | _Answered) -> Put:
     return Put("conversations", _key(recorded, event), fields)
 
 
-def _key(recorded: Recorded[Any], event: ConversationStarted | _Said | _Answered) -> str:
+def _key(recorded: Recorded[Any], event: ConversationStarted | _Changed | _Said | _Answered) -> str:
     """Ids belong to their tenant: the same one of another tenant is another conversation (law 9)."""
     return f"{recorded.tenant}/{event.conversation_id}"
 
@@ -118,11 +134,14 @@ def _envelope(recorded: Recorded[Any], event: _Said | _Answered) -> dict[str, An
 
 conversations = Projection(
     name="conversations",
-    version=2,
+    version=3,
     store="lists",
     collections=("conversations", "messages"),
     reads=(
         ConversationStarted,
+        ConversationRenamed,
+        ConversationArchived,
+        ConversationUnarchived,
         UserChat,
         UserVoice,
         UserAction,

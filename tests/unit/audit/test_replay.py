@@ -8,7 +8,7 @@ import pytest
 
 from aigestion.audit import replay as replay_module
 from aigestion.audit.replay import Replayed, replay
-from aigestion.events.conversation import UserAction, UserVoice
+from aigestion.events.conversation import ConversationRenamed, UserAction, UserVoice
 from aigestion.events.run import ModelFailed, RunFailed
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import NotFound
@@ -107,6 +107,16 @@ async def test_an_action_keeps_its_name_and_properties(truth: Truth) -> None:
     (action,) = (await replayed(truth)).messages
 
     assert (action.kind, action.name, action.properties) == ("action", "click", {"n": 1})
+
+
+async def test_the_title_is_the_one_it_had_then(truth: Truth) -> None:
+    renamed = ConversationRenamed(
+        conversation_id=CONVERSATION, user_id="ana", title="Without holes"
+    )
+    await truth.tell([STARTED, renamed])
+
+    assert (await replayed(truth, at=1)).title == STARTED.title
+    assert (await replayed(truth)).title == "Without holes"
 
 
 async def test_a_failed_run_keeps_the_partial_text_and_what_the_user_was_told(

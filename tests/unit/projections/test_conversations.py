@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from aigestion.events.conversation import Citation, UserAction, UserVoice
+from aigestion.events.conversation import (
+    Citation,
+    ConversationArchived,
+    ConversationRenamed,
+    ConversationUnarchived,
+    UserAction,
+    UserVoice,
+)
 from aigestion.events.event import ERASED
 from aigestion.events.knowledge import DocumentRemoved
 from aigestion.events.recorded import Recorded
@@ -66,8 +73,27 @@ def test_a_conversation_that_starts_is_a_row_under_its_tenant() -> None:
                 "position": 1,
                 "last_at": recorded.occurred_at,
                 "last_position": 1,
+                "archived": False,
             },
         )
+    ]
+
+
+def test_what_is_done_to_a_conversation_is_no_activity_in_it() -> None:
+    who: dict[str, Any] = {"conversation_id": HARBOUR, "user_id": "ana"}
+    changes = [
+        ConversationRenamed(**who, title="Bo\0ats"),
+        ConversationArchived(**who),
+        ConversationUnarchived(**who),
+    ]
+
+    put = [project(History().happened(change)) for change in changes]
+
+    key = f"demo/{HARBOUR}"
+    assert put == [
+        [Put("conversations", key, {"title": "Bo\ufffdats"})],
+        [Put("conversations", key, {"archived": True})],
+        [Put("conversations", key, {"archived": False})],
     ]
 
 
@@ -179,8 +205,12 @@ def test_a_nul_in_a_text_does_not_stop_the_line() -> None:
 def test_everything_it_reads_changes_something_and_nothing_else_does() -> None:
     history = History()
     heard = history.happened(chat("When?"))
+    kept: dict[str, Any] = {"conversation_id": HARBOUR, "user_id": "ana"}
     examples = [
         started(),
+        ConversationRenamed(**kept, title="Boats"),
+        ConversationArchived(**kept),
+        ConversationUnarchived(**kept),
         chat("When?"),
         UserVoice(**WHO, transcript="Hola"),
         UserAction(**WHO, name="cart.opened"),

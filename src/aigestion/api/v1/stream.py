@@ -17,7 +17,10 @@ from aigestion.api.request import ApiRequest
 from aigestion.api.sse import HEARTBEAT, EventStream, OpenStreams, frame
 from aigestion.events.conversation import (
     AgentReplied,
+    ConversationArchived,
+    ConversationRenamed,
     ConversationStarted,
+    ConversationUnarchived,
     UserAction,
     UserChat,
     UserVoice,
@@ -32,6 +35,9 @@ from aigestion.queries.answer import BIGINT_MAX, invalid
 
 SHOWN = (
     ConversationStarted,
+    ConversationRenamed,
+    ConversationArchived,
+    ConversationUnarchived,
     UserChat,
     UserVoice,
     UserAction,
