@@ -20,7 +20,7 @@ from aigestion.events.conversation import (
     UserVoice,
 )
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelCompleted, ModelFailed, RunFailed, RunStarted
+from aigestion.events.run import ModelCompleted, ModelFailed, RunCancelled, RunFailed, RunStarted
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import NotFound
 from aigestion.kernel.query import matching
@@ -50,7 +50,7 @@ class Message(msgspec.Struct, kw_only=True, eq=False):
     role: Literal["user", "assistant"]
     author: str
     kind: Literal["chat", "voice", "action", "reply"]
-    state: Literal["final", "writing", "failed"] = "final"
+    state: Literal["final", "writing", "failed", "cancelled"] = "final"
     text: str = ""
     name: str | None = None
     properties: dict[str, Any] | None = None
@@ -156,13 +156,15 @@ def _answered(event: Recorded[Any], messages: list[Message], runs: dict[UUID, Me
         case RunFailed(message=notice):
             message = _ended(event, event.data, messages, runs)
             message.state, message.notice = "failed", notice
+        case RunCancelled():
+            _ended(event, event.data, messages, runs).state = "cancelled"
         case _:
             pass  # users are the other half
 
 
 def _ended(
     event: Recorded[Any],
-    data: AgentReplied | RunFailed,
+    data: AgentReplied | RunFailed | RunCancelled,
     messages: list[Message],
     runs: dict[UUID, Message],
 ) -> Message:

@@ -10,7 +10,9 @@ from aigestion.commands.directory.issue_key import issue_key, revoke_key
 from aigestion.commands.directory.register_agent import register_agent
 from aigestion.commands.knowledge.add_document import add_document
 from aigestion.commands.knowledge.remove_document import remove_document
+from aigestion.commands.run.cancel_run import cancel_run
 from aigestion.commands.run.complete_model_call import complete_model_call
+from aigestion.commands.run.end_cancelled_run import end_cancelled_run
 from aigestion.commands.run.fail_model_call import fail_model_call
 from aigestion.commands.run.fail_run import fail_run
 from aigestion.commands.run.record_context import record_context
@@ -34,4 +36,6 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = (
     complete_model_call,
     fail_model_call,
     fail_run,
+    cancel_run,
+    end_cancelled_run,
 )

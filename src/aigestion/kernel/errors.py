@@ -50,6 +50,12 @@ class ConversationIsArchived(Refused):
     code = "conversation-archived"
 
 
+class RunHasEnded(Refused):
+    """The run has its end already: there is nothing to stop."""
+
+    code = "run-ended"
+
+
 class NotFound(AIGestionError):
     """The thing does not exist, or belongs to another tenant: the answer is the same."""
 

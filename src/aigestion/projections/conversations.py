@@ -16,14 +16,14 @@ from aigestion.events.conversation import (
     UserVoice,
 )
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelFailed, RunFailed
+from aigestion.events.run import ModelFailed, RunCancelled, RunFailed
 from aigestion.projections.keys import by_tag
 from aigestion.projections.projection import Projection
 from aigestion.projections.text import storable, storable_json
 from aigestion.readstores.port import Change, Put
 
 _Said = UserChat | UserVoice | UserAction
-_Answered = AgentReplied | ModelFailed | RunFailed
+_Answered = AgentReplied | ModelFailed | RunFailed | RunCancelled
 _Changed = ConversationRenamed | ConversationArchived | ConversationUnarchived
 
 
@@ -43,7 +43,7 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
             return [_said(recorded, event), _touched(recorded, event)]
         case ModelFailed(partial_text=None):
             return []
-        case AgentReplied() | ModelFailed() | RunFailed():
+        case AgentReplied() | ModelFailed() | RunFailed() | RunCancelled():
             return [_answered(recorded, event), _touched(recorded, event)]
         case _:
             return []
@@ -110,6 +110,8 @@ def _answered(recorded: Recorded[Any], event: _Answered) -> Put:
                 "notice": storable(event.message),
                 "in_reply_to": str(event.in_reply_to),
             }
+        case RunCancelled():
+            answered = {"state": "cancelled", "in_reply_to": str(event.in_reply_to)}
         case AgentReplied():
             answered = {
                 "state": "final",
@@ -148,6 +150,7 @@ conversations = Projection(
         AgentReplied,
         ModelFailed,
         RunFailed,
+        RunCancelled,
     ),
     key=by_tag("conversation"),
     project=project,

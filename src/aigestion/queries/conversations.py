@@ -20,7 +20,7 @@ TRANSCRIPT_MESSAGES_MAX = 2_000
 
 Role = Literal["user", "assistant"]
 Kind = Literal["chat", "voice", "action", "reply"]
-State = Literal["final", "interrupted", "failed"]
+State = Literal["final", "interrupted", "failed", "cancelled"]
 
 
 class ConversationFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     citations: list[Citation]
     state: State
     """`interrupted`: the model broke off, its run goes on. `failed`: the run ended without a reply;
-    `text` is what had come, `notice` what the user is told."""
+    `text` is what had come, `notice` what the user is told. `cancelled`: somebody stopped it there."""
     notice: str | None
     in_reply_to: UUID | None
     run_id: UUID | None

@@ -390,6 +390,7 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "POST /v1/projections/{name}/verify": "expensive 10",
         "GET /v1/runs": "read 1",
         "GET /v1/runs/{run_id}": "read 1",
+        "POST /v1/runs/{run_id}/cancel": "write 1",
         "GET /v1/search": "read 5",
     }
 

@@ -13,7 +13,7 @@ from aigestion.events.conversation import (
 from aigestion.events.event import ERASED
 from aigestion.events.knowledge import DocumentRemoved
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelFailed, RunFailed
+from aigestion.events.run import ModelFailed, RunCancelled, RunFailed
 from aigestion.kernel.ids import derived_id
 from aigestion.projections.conversations import conversations, project
 from aigestion.readstores.port import Put
@@ -45,6 +45,10 @@ def run_failed(heard: Recorded[Any]) -> RunFailed:
         reason="model",
         message="The model broke off.",
     )
+
+
+def run_cancelled(heard: Recorded[Any]) -> RunCancelled:
+    return RunCancelled(**WHO, run_id=derived_id(heard.id, "assistant"), in_reply_to=heard.id)
 
 
 def fields(changes: Any, collection: str) -> dict[str, Any]:
@@ -181,6 +185,18 @@ def test_words_that_came_before_a_model_broke_off_are_kept_when_the_run_fails() 
     assert broken["run_id"] == failed["run_id"]
 
 
+def test_a_reply_that_was_stopped_keeps_what_was_said() -> None:
+    history = History()
+    heard = history.happened(chat("When?"))
+
+    broken = fields(project(history.happened(model_failed(heard, "At ni"))), "messages")
+    stopped = fields(project(history.happened(run_cancelled(heard))), "messages")
+
+    assert (stopped["state"], stopped["in_reply_to"]) == ("cancelled", str(heard.id))
+    assert "text" not in stopped
+    assert broken["run_id"] == stopped["run_id"]
+
+
 def test_a_model_that_fails_without_a_word_changes_nothing() -> None:
     history = History()
     heard = history.happened(chat("When?"))
@@ -217,6 +233,7 @@ def test_everything_it_reads_changes_something_and_nothing_else_does() -> None:
         replied(heard, "At nine."),
         model_failed(heard, "At ni"),
         run_failed(heard),
+        run_cancelled(heard),
     ]
 
     changing = {type(example) for example in examples if project(history.happened(example))}

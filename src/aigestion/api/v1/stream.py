@@ -26,7 +26,13 @@ from aigestion.events.conversation import (
     UserVoice,
 )
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelFailed, RunFailed, RunStarted
+from aigestion.events.run import (
+    ModelFailed,
+    RunCancelled,
+    RunCancelRequested,
+    RunFailed,
+    RunStarted,
+)
 from aigestion.kernel.errors import NotFound
 from aigestion.kernel.query import Query, matching
 from aigestion.messaging.live import Listener
@@ -45,6 +51,8 @@ SHOWN = (
     AgentReplied,
     RunFailed,
     ModelFailed,
+    RunCancelRequested,
+    RunCancelled,
 )
 EVENTS_READ_MAX = 200
 RUNS_REMEMBERED_MAX = 100
@@ -135,7 +143,7 @@ class _Seen:
 
     def event(self, event: Recorded[Any]) -> None:
         self.position = event.position
-        if isinstance(event.data, AgentReplied | RunFailed):
+        if isinstance(event.data, AgentReplied | RunFailed | RunCancelled):
             self._remember(event.data.run_id, False)
 
     def delta(self, delta: Delta) -> bool:
