@@ -32,7 +32,7 @@ from aigestion.projections.rebuild import Rebuilt, RolledBack
 from aigestion.projections.redrive import Redriven
 from aigestion.projections.stages import OnProgress
 from aigestion.queries.answer import Answer, Cursors, Page, checked_limit
-from aigestion.queries.conversations import ConversationSummary, Transcript
+from aigestion.queries.conversations import ConversationFilter, ConversationSummary, Transcript
 from aigestion.queries.directory import AgentRecord, KeyRecord
 from aigestion.queries.documents import Document, DocumentSummary
 from aigestion.queries.feed import FeedQueries
@@ -95,11 +95,19 @@ class FakeConversations:
     def __init__(self, progress: Progress) -> None:
         self.transcripts: dict[tuple[str, UUID], Transcript] = {}
         self.summaries: list[ConversationSummary] = []
+        self.asked: list[ConversationFilter] = []
         self._progress = progress
 
     async def page(
-        self, tenant: str, *, limit: int, cursor: str | None = None, min_position: int = 0
+        self,
+        tenant: str,
+        which: ConversationFilter,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        min_position: int = 0,
     ) -> Answer[Page[ConversationSummary]]:
+        self.asked.append(which)
         _, position = await self._progress.at_least("conversations", min_position, 0.05)
         checked_limit(limit)
         Cursors(KeyRecord, [tenant]).decode(cursor)

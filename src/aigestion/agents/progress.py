@@ -11,6 +11,8 @@ from aigestion.events.run import (
     ModelCompleted,
     ModelFailed,
     ModelRequested,
+    RunCancelled,
+    RunCancelRequested,
     RunContextRetrieved,
     RunFailed,
     RunStarted,
@@ -27,6 +29,7 @@ class RunProgress(msgspec.Struct, frozen=True):
     attempts: int = 0
     open_call: Recorded[ModelRequested] | None = None
     """A model call without a recorded end."""
+    cancel_requested: bool = False
     ended: bool = False
 
 
@@ -49,7 +52,9 @@ def _evolved(progress: RunProgress, recorded: Recorded[Any]) -> RunProgress:
             return change(progress, attempts=attempt, open_call=recorded)
         case ModelCompleted() | ModelFailed():
             return change(progress, open_call=None)
-        case AgentReplied() | RunFailed():
+        case RunCancelRequested():
+            return change(progress, cancel_requested=True)
+        case AgentReplied() | RunFailed() | RunCancelled():
             return change(progress, ended=True)
         case _:
             return progress

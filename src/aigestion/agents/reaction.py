@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from aigestion.agents.call import CallResult, call_model
+from aigestion.agents.cancel_request import done_unless_cancelled
 from aigestion.agents.definition import AgentDefinition
 from aigestion.agents.deps import AgentDeps
 from aigestion.agents.documents import sources_found
@@ -41,6 +42,8 @@ class Reaction:
         self._heard = heard
         self._record = RunRecord(deps, agent.name, heard)
         self._question = turn_of_event(heard.data)
+        self._said: list[str] = []
+        """The pieces of the reply so far: what was said is not taken back, and kept if it breaks off."""
 
     async def carry_on(self) -> None:
         """From the last recorded step to the end of the run. A run that has ended stays as it is.
@@ -52,15 +55,27 @@ class Reaction:
             return
         if not progress.started:
             await self._record.started()
+        if progress.cancel_requested:
+            await self._stop()
+            return
         if progress.open_call is not None and await self._close_lost(progress):
             return
         if self._heard.erased:
             await self._record.failed("erased")
             return
         try:
-            await self._answer(progress)
+            answering = self._answer(progress)
+            if not await done_unless_cancelled(
+                answering, self._deps.reader, self._heard.tenant, self._record.run_id
+            ):
+                await self._stop()
         except SubjectErased:
             await self._abandon()
+
+    async def _stop(self) -> None:
+        """Somebody asked to stop. The log says how far it got: an end may have been faster."""
+        progress = await progress_of(self._deps.reader, self._heard.tenant, self._record.run_id)
+        await self._record.cancelled(progress.open_call, "".join(self._said) or None)
 
     async def _abandon(self) -> None:
         """The user was erased under way: nothing of theirs can be recorded any more."""
@@ -204,6 +219,7 @@ class Reaction:
 
     async def _say(self, text: str) -> None:
         """Live pieces are a courtesy (law 12): the reply does not hang on them."""
+        self._said.append(text)
         delta = Delta(self._heard.data.conversation_id, self._record.run_id, text)
         try:
             await self._deps.live.publish(self._heard.tenant, delta)

@@ -11,6 +11,7 @@ from aigestion.agents.notices import notice
 from aigestion.agents.turns import turn_of_event
 from aigestion.commands.dispatcher import Outcome
 from aigestion.commands.run.complete_model_call import CompleteModelCall
+from aigestion.commands.run.end_cancelled_run import EndCancelledRun
 from aigestion.commands.run.fail_model_call import FailModelCall
 from aigestion.commands.run.fail_run import FailRun
 from aigestion.commands.run.record_context import RecordContext
@@ -23,6 +24,7 @@ from aigestion.events.run import (
     ModelFailed,
     ModelRequested,
     RetrievedPassage,
+    RunCancelled,
     RunFailed,
 )
 from aigestion.kernel.context import Context
@@ -140,8 +142,44 @@ class RunRecord:
         ends_run: bool,
     ) -> None:
         """The call's bad end and, in the same append, the run's if there is to be no other attempt."""
+        failed = self._call_failed(call, at, reason, message, partial_text, duration_seconds)
+        run_failed = self._run_failed(reason, broke_off=bool(partial_text)) if ends_run else None
+        await self._dispatch_persistently(FailModelCall(failed, run_failed))
+
+    async def failed(self, reason: str) -> None:
+        """The run's end for a reason that is not a model's."""
+        await self._dispatch_persistently(FailRun(self._run_failed(reason)))
+
+    async def cancelled(
+        self, open_call: Recorded[ModelRequested] | None, partial_text: str | None
+    ) -> None:
+        """The run's end because somebody stopped it, and that of its open call in the same append."""
+        heard, failed = self._heard.data, None
+        if open_call is not None:
+            message = "the run was stopped"
+            failed = self._call_failed(
+                open_call.data, open_call.occurred_at, "cancelled", message, partial_text
+            )
+        cancelled = RunCancelled(
+            run_id=self.run_id,
+            conversation_id=heard.conversation_id,
+            user_id=heard.user_id,
+            agent=self._agent,
+            in_reply_to=self._heard.id,
+        )
+        await self._dispatch_persistently(EndCancelledRun(cancelled, failed))
+
+    def _call_failed(
+        self,
+        call: ModelRequested,
+        at: datetime,
+        reason: str,
+        message: str,
+        partial_text: str | None = None,
+        duration_seconds: float | None = None,
+    ) -> ModelFailed:
         heard = self._heard.data
-        failed = ModelFailed(
+        return ModelFailed(
             run_id=self.run_id,
             conversation_id=heard.conversation_id,
             agent=self._agent,
@@ -155,12 +193,6 @@ class RunRecord:
             duration_seconds=duration_seconds,
             partial_text=partial_text,
         )
-        run_failed = self._run_failed(reason, broke_off=bool(partial_text)) if ends_run else None
-        await self._dispatch_persistently(FailModelCall(failed, run_failed))
-
-    async def failed(self, reason: str) -> None:
-        """The run's end for a reason that is not a model's."""
-        await self._dispatch_persistently(FailRun(self._run_failed(reason)))
 
     def _run_failed(self, reason: str, *, broke_off: bool = False) -> RunFailed:
         heard = self._heard.data

@@ -15,13 +15,14 @@ from aigestion.audit.reading import pages
 from aigestion.events.conversation import (
     AgentReplied,
     Citation,
+    ConversationRenamed,
     ConversationStarted,
     UserAction,
     UserChat,
     UserVoice,
 )
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelCompleted, ModelFailed, RunFailed, RunStarted
+from aigestion.events.run import ModelCompleted, ModelFailed, RunCancelled, RunFailed, RunStarted
 from aigestion.eventstore.reader import Events
 from aigestion.kernel.errors import NotFound
 from aigestion.kernel.query import matching
@@ -51,7 +52,7 @@ class Message(msgspec.Struct, kw_only=True, eq=False):
     role: Literal["user", "assistant"]
     author: str
     kind: Literal["chat", "voice", "action", "reply"]
-    state: Literal["final", "writing", "failed"] = "final"
+    state: Literal["final", "writing", "failed", "cancelled"] = "final"
     text: str = ""
     name: str | None = None
     properties: dict[str, Any] | None = None
@@ -154,6 +155,8 @@ def fold(events: Iterable[Recorded[Any]]) -> Replayed | None:
         if isinstance(event.data, ConversationStarted):
             replayed = _started(event, event.data)
         elif replayed is not None:
+            if isinstance(event.data, ConversationRenamed):
+                replayed.title = event.data.title
             _heard(event, replayed.messages)
             _answered(event, replayed.messages, runs)
             replayed.position = event.position
@@ -205,13 +208,15 @@ def _answered(event: Recorded[Any], messages: list[Message], runs: dict[UUID, Me
         case RunFailed(message=notice):
             message = _ended(event, event.data, messages, runs)
             message.state, message.notice = "failed", notice
+        case RunCancelled():
+            _ended(event, event.data, messages, runs).state = "cancelled"
         case _:
             pass  # users are the other half
 
 
 def _ended(
     event: Recorded[Any],
-    data: AgentReplied | RunFailed,
+    data: AgentReplied | RunFailed | RunCancelled,
     messages: list[Message],
     runs: dict[UUID, Message],
 ) -> Message:

@@ -27,7 +27,7 @@ QUIT = "/quit"
 def ask(text: str, conversation: UUID | None, data_dir: Path, as_json: bool) -> None:
     """Ask an agent, and print its answer with its sources."""
     state = run(_ask(text, conversation, need_running(data_dir), as_json))
-    if state == "failed":
+    if state != "final":
         click.get_current_context().exit(1)
 
 
@@ -114,6 +114,10 @@ def _print_rest(reply: "Reply", shown: str) -> None:
     if reply.state == "failed":
         click.echo("\n" if shown else "", nl=False)
         click.echo(f"{bad('failed:')} {one_line(reply.notice or '')} ({reply.reason})", err=True)
+        return
+    if reply.state == "cancelled":
+        click.echo("\n" if shown else "", nl=False)
+        click.echo(quiet("(was stopped)"), err=True)
         return
     if reply.text.startswith(shown):
         click.echo(lines(reply.text[len(shown) :]))

@@ -70,6 +70,8 @@ def _message(message: "Message") -> str:
         out.append(doubtful("  (had not answered yet)"))
     if message.state == "failed":
         out.append(f"  {bad('failed:')} {one_line(message.notice or '')}")
+    if message.state == "cancelled":
+        out.append(doubtful("  (was stopped)"))
     if message.erased:
         out.append(doubtful(f"  (erased: {', '.join(message.erased)})"))
     for citation in message.citations:

@@ -15,6 +15,9 @@ CONNECTIONS_MAX = 8
 """How often one reply's stream may be opened anew."""
 PAUSE_SECONDS = 0.5
 
+_ENDS = {"agent.replied": "final", "run.failed": "failed", "run.cancelled": "cancelled"}
+"""How a run ended, by the type of its last event."""
+
 Write = Callable[[str], None]
 
 
@@ -27,7 +30,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run_id: str
     position: int
     state: str
-    """`final` or `failed`."""
+    """`final`, `failed` or `cancelled`."""
     text: str
     citations: list[dict[str, Any]] = []
     notice: str | None = None
@@ -108,19 +111,19 @@ class _Listener:
             return None
         self._run_id = data["run_id"]
         self._flush()
-        if recorded["type"] not in ("agent.replied", "run.failed"):
+        state = _ENDS.get(recorded["type"])
+        if state is None:
             return None
-        failed = recorded["type"] == "run.failed"
         return Reply(
             conversation_id=self._conversation_id,
             event_id=self._event_id,
             run_id=data["run_id"],
             position=recorded["position"],
-            state="failed" if failed else "final",
-            text="" if failed else data["text"],
-            citations=[] if failed else data["citations"],
-            notice=data["message"] if failed else None,
-            reason=data["reason"] if failed else None,
+            state=state,
+            text=data.get("text", ""),
+            citations=data.get("citations", []),
+            notice=data.get("message"),
+            reason=data.get("reason"),
         )
 
     def _flush(self) -> None:

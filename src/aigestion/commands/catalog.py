@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from aigestion.commands.conversation.change_conversation import change_conversation
 from aigestion.commands.conversation.post_interaction import post_interaction
 from aigestion.commands.conversation.start_conversation import start_conversation
 from aigestion.commands.directory.create_tenant import create_tenant
@@ -9,7 +10,9 @@ from aigestion.commands.directory.issue_key import issue_key, revoke_key
 from aigestion.commands.directory.register_agent import register_agent
 from aigestion.commands.knowledge.add_document import add_document
 from aigestion.commands.knowledge.remove_document import remove_document
+from aigestion.commands.run.cancel_run import cancel_run
 from aigestion.commands.run.complete_model_call import complete_model_call
+from aigestion.commands.run.end_cancelled_run import end_cancelled_run
 from aigestion.commands.run.fail_model_call import fail_model_call
 from aigestion.commands.run.fail_run import fail_run
 from aigestion.commands.run.record_context import record_context
@@ -23,6 +26,7 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = (
     revoke_key,
     register_agent,
     start_conversation,
+    change_conversation,
     post_interaction,
     add_document,
     remove_document,
@@ -32,4 +36,6 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = (
     complete_model_call,
     fail_model_call,
     fail_run,
+    cancel_run,
+    end_cancelled_run,
 )

@@ -18,6 +18,31 @@ class ConversationStarted(Event, frozen=True, kw_only=True):
     title: Annotated[str | None, Personal("user_id")] = None
 
 
+class ConversationRenamed(Event, frozen=True, kw_only=True):
+    """A conversation got another title."""
+
+    stored_as: ClassVar[str] = "conversation.renamed"
+    conversation_id: ConversationId
+    user_id: UserId
+    title: Annotated[str, Personal("user_id")]
+
+
+class ConversationArchived(Event, frozen=True, kw_only=True):
+    """A conversation was put aside: it stays readable, and nothing more is said in it."""
+
+    stored_as: ClassVar[str] = "conversation.archived"
+    conversation_id: ConversationId
+    user_id: UserId
+
+
+class ConversationUnarchived(Event, frozen=True, kw_only=True):
+    """A conversation came back from the archive."""
+
+    stored_as: ClassVar[str] = "conversation.unarchived"
+    conversation_id: ConversationId
+    user_id: UserId
+
+
 class UserChat(Event, frozen=True, kw_only=True):
     """A user wrote something."""
 
@@ -77,6 +102,9 @@ class AgentReplied(Event, frozen=True, kw_only=True):
 
 EVENTS: tuple[type[Event], ...] = (
     ConversationStarted,
+    ConversationRenamed,
+    ConversationArchived,
+    ConversationUnarchived,
     UserChat,
     UserVoice,
     UserAction,

@@ -87,7 +87,8 @@ class ModelFailed(Event, frozen=True, kw_only=True):
     provider: str
     requested_model: str
     reason: str
-    """`timeout`, `rate-limited`, `overloaded`, `refused`, `garbage`, `cut-off`, `unreachable`, `unknown`."""
+    """`timeout`, `rate-limited`, `overloaded`, `refused`, `garbage`, `cut-off`, `unreachable`, `erased`, `cancelled`,
+    `unknown`."""
     message: str
     requested_at: datetime
     duration_seconds: float | None = None
@@ -110,6 +111,26 @@ class RunFailed(Event, frozen=True, kw_only=True):
     """A sentence for the user, without anything personal in it."""
 
 
+class RunCancelRequested(Event, frozen=True, kw_only=True):
+    """Somebody wants a run to stop; whoever works on it does so as soon as it knows."""
+
+    stored_as: ClassVar[str] = "run.cancel_requested"
+    run_id: RunId
+    conversation_id: ConversationId
+    agent: AgentName
+
+
+class RunCancelled(Event, frozen=True, kw_only=True):
+    """A run was stopped. What it had said is in the `model.failed` that was appended with this event."""
+
+    stored_as: ClassVar[str] = "run.cancelled"
+    run_id: RunId
+    conversation_id: ConversationId
+    user_id: UserId
+    agent: AgentName
+    in_reply_to: UUID
+
+
 EVENTS: tuple[type[Event], ...] = (
     RunStarted,
     RunContextRetrieved,
@@ -117,4 +138,6 @@ EVENTS: tuple[type[Event], ...] = (
     ModelCompleted,
     ModelFailed,
     RunFailed,
+    RunCancelRequested,
+    RunCancelled,
 )

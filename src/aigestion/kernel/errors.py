@@ -44,6 +44,18 @@ class SubjectErased(Refused):
     code = "subject-erased"
 
 
+class ConversationIsArchived(Refused):
+    """Nothing can be said in an archived conversation; take it out of the archive first."""
+
+    code = "conversation-archived"
+
+
+class RunHasEnded(Refused):
+    """The run has its end already: there is nothing to stop."""
+
+    code = "run-ended"
+
+
 class NotFound(AIGestionError):
     """The thing does not exist, or belongs to another tenant: the answer is the same."""
 

@@ -7,20 +7,24 @@ import msgspec
 
 from aigestion.events.conversation import (
     AgentReplied,
+    ConversationArchived,
+    ConversationRenamed,
     ConversationStarted,
+    ConversationUnarchived,
     UserAction,
     UserChat,
     UserVoice,
 )
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelFailed, RunFailed
+from aigestion.events.run import ModelFailed, RunCancelled, RunFailed
 from aigestion.projections.keys import by_tag
 from aigestion.projections.projection import Projection
 from aigestion.projections.text import storable, storable_json
 from aigestion.readstores.port import Change, Put
 
 _Said = UserChat | UserVoice | UserAction
-_Answered = AgentReplied | ModelFailed | RunFailed
+_Answered = AgentReplied | ModelFailed | RunFailed | RunCancelled
+_Changed = ConversationRenamed | ConversationArchived | ConversationUnarchived
 
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
@@ -29,11 +33,17 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
     match event:
         case ConversationStarted():
             return [_conversation(recorded, event)]
+        case ConversationRenamed():
+            return [_changed(recorded, event, {"title": storable(event.title)})]
+        case ConversationArchived():
+            return [_changed(recorded, event, {"archived": True})]
+        case ConversationUnarchived():
+            return [_changed(recorded, event, {"archived": False})]
         case UserChat() | UserVoice() | UserAction():
             return [_said(recorded, event), _touched(recorded, event)]
         case ModelFailed(partial_text=None):
             return []
-        case AgentReplied() | ModelFailed() | RunFailed():
+        case AgentReplied() | ModelFailed() | RunFailed() | RunCancelled():
             return [_answered(recorded, event), _touched(recorded, event)]
         case _:
             return []
@@ -50,7 +60,13 @@ def _conversation(recorded: Recorded[Any], event: ConversationStarted) -> Put:
         "position": recorded.position,
         "last_at": recorded.occurred_at,
         "last_position": recorded.position,
+        "archived": False,
     }
+    return Put("conversations", _key(recorded, event), fields)
+
+
+def _changed(recorded: Recorded[Any], event: _Changed, fields: dict[str, Any]) -> Put:
+    """How a conversation is kept is nothing that was said in it: it is not touched by that."""
     return Put("conversations", _key(recorded, event), fields)
 
 
@@ -59,7 +75,7 @@ def _touched(recorded: Recorded[Any], event: _Said | _Answered) -> Put:
     return Put("conversations", _key(recorded, event), fields)
 
 
-def _key(recorded: Recorded[Any], event: ConversationStarted | _Said | _Answered) -> str:
+def _key(recorded: Recorded[Any], event: ConversationStarted | _Changed | _Said | _Answered) -> str:
     """Ids belong to their tenant: the same one of another tenant is another conversation (law 9)."""
     return f"{recorded.tenant}/{event.conversation_id}"
 
@@ -94,6 +110,8 @@ def _answered(recorded: Recorded[Any], event: _Answered) -> Put:
                 "notice": storable(event.message),
                 "in_reply_to": str(event.in_reply_to),
             }
+        case RunCancelled():
+            answered = {"state": "cancelled", "in_reply_to": str(event.in_reply_to)}
         case AgentReplied():
             answered = {
                 "state": "final",
@@ -118,17 +136,21 @@ def _envelope(recorded: Recorded[Any], event: _Said | _Answered) -> dict[str, An
 
 conversations = Projection(
     name="conversations",
-    version=2,
+    version=3,
     store="lists",
     collections=("conversations", "messages"),
     reads=(
         ConversationStarted,
+        ConversationRenamed,
+        ConversationArchived,
+        ConversationUnarchived,
         UserChat,
         UserVoice,
         UserAction,
         AgentReplied,
         ModelFailed,
         RunFailed,
+        RunCancelled,
     ),
     key=by_tag("conversation"),
     project=project,

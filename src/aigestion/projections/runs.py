@@ -12,6 +12,8 @@ from aigestion.events.run import (
     ModelCompleted,
     ModelFailed,
     ModelRequested,
+    RunCancelled,
+    RunCancelRequested,
     RunContextRetrieved,
     RunFailed,
     RunStarted,
@@ -61,6 +63,12 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
                 "notice": storable(event.message),
             }
             return [_run(recorded, event.run_id, failed)]
+        case RunCancelRequested():
+            asked = {"cancel_requested_at": recorded.occurred_at}
+            return [_run(recorded, event.run_id, asked)]
+        case RunCancelled():
+            cancelled = {"state": "cancelled", "ended_at": recorded.occurred_at}
+            return [_run(recorded, event.run_id, cancelled)]
         case _:
             return []
 
@@ -150,6 +158,8 @@ runs = Projection(
         ModelFailed,
         AgentReplied,
         RunFailed,
+        RunCancelRequested,
+        RunCancelled,
     ),
     key=_key,
     project=project,

@@ -20,7 +20,21 @@ TRANSCRIPT_MESSAGES_MAX = 2_000
 
 Role = Literal["user", "assistant"]
 Kind = Literal["chat", "voice", "action", "reply"]
-State = Literal["final", "interrupted", "failed"]
+State = Literal["final", "interrupted", "failed", "cancelled"]
+
+
+class ConversationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which conversations are asked for; what is None does not matter."""
+
+    archived: bool | None = None
+    agent: str | None = None
+    user_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Something was last said in it from `since` on, and before `until`."""
+
+
+EVERY = ConversationFilter()
 
 
 class ConversationSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +47,7 @@ class ConversationSummary(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     last_at: datetime
     """When something was last said or done in it."""
+    archived: bool
     messages: int
     position: int
     """Of the event that started it; the list is ordered by it, newest first."""
@@ -54,7 +69,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     citations: list[Citation]
     state: State
     """`interrupted`: the model broke off, its run goes on. `failed`: the run ended without a reply;
-    `text` is what had come, `notice` what the user is told."""
+    `text` is what had come, `notice` what the user is told. `cancelled`: somebody stopped it there."""
     notice: str | None
     in_reply_to: UUID | None
     run_id: UUID | None
@@ -70,6 +85,7 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     agent: str
     user_id: str
     started_at: datetime
+    archived: bool
     messages: list[Message]
     """At most the last `TRANSCRIPT_MESSAGES_MAX`."""
     earlier_messages: int = 0
@@ -86,16 +102,33 @@ class ConversationQueries:
         self._progress = progress
 
     async def page(
-        self, tenant: str, *, limit: int, cursor: str | None = None, min_position: int = 0
+        self,
+        tenant: str,
+        which: ConversationFilter = EVERY,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        min_position: int = 0,
     ) -> Answer[Page[ConversationSummary]]:
         """The newest conversations first. `InvalidInput` for a bad limit or cursor."""
         checked_limit(limit)
-        cursors = Cursors(_Before, ("conversations", tenant))
+        cursors = Cursors(_Before, ("conversations", tenant, which))
         key = cursors.decode(cursor)
         view, position = await self._progress.at_least("conversations", min_position)
         stale = self._progress.stale("conversations", tenant)
-        before = key.position if key else None
-        rows = await fetch(self._pool, "conversations_page", view, tenant, before, limit + 1)
+        rows = await fetch(
+            self._pool,
+            "conversations_page",
+            view,
+            tenant,
+            key.position if key else None,
+            which.archived,
+            which.agent,
+            which.user_id,
+            which.since,
+            which.until,
+            limit + 1,
+        )
         found = [msgspec.convert(dict(row), ConversationSummary) for row in rows]
         page = cursors.page(found, limit, lambda last: _Before(last.position))
         return Answer(position, page, stale)

@@ -17,7 +17,7 @@ from aigestion.queries.statements import fetch
 
 RUNS_MAX = 1_000
 
-RunState = Literal["heard", "started", "replied", "failed"]
+RunState = Literal["heard", "started", "replied", "failed", "cancelled"]
 CallState = Literal["open", "completed", "failed"]
 
 
@@ -106,6 +106,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     retrieval: Retrieval | None
     calls: list[ModelCall]
     """In the order they were made."""
+    cancel_requested_at: datetime | None
+    """When somebody asked to stop it."""
     ended_at: datetime | None
     position: int
     stale: bool = False

@@ -5,12 +5,18 @@ from typing import Any
 
 import pytest
 
-from aigestion.events.conversation import Citation, UserAction
+from aigestion.events.conversation import (
+    Citation,
+    ConversationArchived,
+    ConversationRenamed,
+    ConversationUnarchived,
+    UserAction,
+)
 from aigestion.events.run import ModelFailed, RunFailed
 from aigestion.kernel.errors import InvalidInput, NotFound, Unavailable, ViewBehind
 from aigestion.kernel.ids import derived_id
 from aigestion.queries import conversations
-from aigestion.queries.conversations import ConversationQueries
+from aigestion.queries.conversations import ConversationFilter, ConversationQueries
 from aigestion.queries.documents import DocumentQueries
 from tests.support.history import BEGINNING, History, chat, document, id_of, replied, started
 from tests.support.postgres_views import Views
@@ -170,6 +176,50 @@ async def test_paging_is_not_disturbed_by_what_happens_meanwhile(
 
     assert [one.title for one in first.items] == ["5", "4"]
     assert rest == [["3", "2"], ["1", "0"]]
+
+
+async def test_the_list_is_filtered_by_archive_agent_user_and_last_activity(
+    views: Views, queries: ConversationQueries
+) -> None:
+    history = History()
+    history.happened(started("one", title="one"))
+    history.happened(started("two", title="two", agent="clerk"))
+    history.happened(started("three", title="three", user_id="bo"))
+    spoken = history.happened(chat("Hello", "one"))
+    for kept in (ConversationArchived, ConversationUnarchived, ConversationArchived):
+        history.happened(kept(conversation_id=id_of("two"), user_id="ana"))
+    await views.show(history.events)
+
+    async def titles(**which: Any) -> list[str | None]:
+        page = (await queries.page("demo", ConversationFilter(**which), limit=9)).data
+        return [one.title for one in page.items]
+
+    assert await titles() == ["three", "two", "one"]
+    assert await titles(archived=True) == ["two"]
+    assert await titles(archived=False) == ["three", "one"]
+    assert await titles(agent="clerk") == ["two"]
+    assert await titles(user_id="bo") == ["three"]
+    assert await titles(since=spoken.occurred_at) == ["one"]
+    assert await titles(until=spoken.occurred_at) == ["three", "two"]
+    first = (await queries.page("demo", limit=1)).data.next_cursor
+    with pytest.raises(InvalidInput, match="cursor"):
+        await queries.page("demo", ConversationFilter(archived=True), limit=1, cursor=first)
+
+
+async def test_a_conversation_has_its_last_title(
+    views: Views, queries: ConversationQueries
+) -> None:
+    history = History()
+    history.happened(started(title="Boats"))
+    who: dict[str, Any] = {"conversation_id": HARBOUR, "user_id": "ana"}
+    history.happened(ConversationRenamed(**who, title="Ferries"))
+    history.happened(ConversationArchived(**who))
+    await views.show(history.events)
+
+    transcript = (await queries.transcript("demo", HARBOUR)).data
+
+    assert (transcript.title, transcript.archived) == ("Ferries", True)
+    assert await queries.titles("demo", [HARBOUR]) == {HARBOUR: "Ferries"}
 
 
 async def test_a_summary_counts_the_messages_and_knows_the_last_moment(

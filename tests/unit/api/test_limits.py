@@ -374,6 +374,7 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "GET /v1/conversations": "read 1",
         "POST /v1/conversations": "write 1",
         "GET /v1/conversations/{conversation_id}": "read 1",
+        "PATCH /v1/conversations/{conversation_id}": "write 1",
         "POST /v1/conversations/{conversation_id}/interactions": "expensive 1",
         "GET /v1/conversations/{conversation_id}/stream": "read 1",
         "GET /v1/documents": "read 1",
@@ -390,6 +391,7 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "POST /v1/projections/{name}/verify": "expensive 10",
         "GET /v1/runs": "read 1",
         "GET /v1/runs/{run_id}": "read 1",
+        "POST /v1/runs/{run_id}/cancel": "write 1",
         "GET /v1/search": "read 5",
     }
 

@@ -88,7 +88,8 @@ def test_a_page_links_to_the_one_behind_it() -> None:
 
 async def test_only_a_page_with_another_behind_it_links(world: World, client: Client) -> None:
     one = ConversationSummary(
-        conversation_id=new_id(), user_id="ana", agent="assistant", title=None, messages=1,
+        conversation_id=new_id(), user_id="ana", agent="assistant", title=None, archived=False,
+        messages=1,
         last_at=NOW, started_at=NOW, position=1,
     )  # fmt: skip
     world.conversations.summaries = [one, one]

@@ -170,7 +170,8 @@ def test_openapi_tells_of_keys_problems_and_positions(document: dict[str, Any]) 
         names = {parameter["name"] for parameter in operation.get("parameters", ())}
         if method == "post" and "projections" not in path:
             assert "Idempotency-Key" in names, where
-            assert {"413", "415", "422"} <= set(operation["responses"]), where
+            assert {"413", "422"} <= set(operation["responses"]), where
+            assert ("415" in operation["responses"]) == ("requestBody" in operation), where
         streams = path.endswith("/stream")
         if method == "get" and not streams and "projections" not in path:
             assert "min_position" in names, where

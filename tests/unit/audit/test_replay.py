@@ -8,8 +8,8 @@ import pytest
 
 from aigestion.audit import replay as replay_module
 from aigestion.audit.replay import Replayed, changes, replay
-from aigestion.events.conversation import UserAction, UserVoice
-from aigestion.events.run import ModelFailed, RunFailed
+from aigestion.events.conversation import ConversationRenamed, UserAction, UserVoice
+from aigestion.events.run import ModelFailed, RunCancelled, RunFailed
 from aigestion.eventstore.reader import LogReader, TenantEvents
 from aigestion.kernel.errors import NotFound
 from tests.unit.audit.histories import (
@@ -113,6 +113,16 @@ async def test_an_action_keeps_its_name_and_properties(truth: Truth) -> None:
     assert (action.kind, action.name, action.properties) == ("action", "click", {"n": 1})
 
 
+async def test_the_title_is_the_one_it_had_then(truth: Truth) -> None:
+    renamed = ConversationRenamed(
+        conversation_id=CONVERSATION, user_id="ana", title="Without holes"
+    )
+    await truth.tell([STARTED, renamed])
+
+    assert (await replayed(truth, at=1)).title == STARTED.title
+    assert (await replayed(truth)).title == "Without holes"
+
+
 async def test_a_failed_run_keeps_the_partial_text_and_what_the_user_was_told(
     truth: Truth,
 ) -> None:
@@ -123,6 +133,13 @@ async def test_a_failed_run_keeps_the_partial_text_and_what_the_user_was_told(
     assert (answer.state, answer.text) == ("failed", "It has no")
     assert answer.notice == RUN_FAILED.message
     assert [call.outcome for call in answer.model_calls] == ["cut-off"]
+
+
+async def test_a_reply_that_was_stopped_keeps_what_was_said(truth: Truth) -> None:
+    stopped = RunCancelled(**WHO, run_id=RUN, in_reply_to=QUESTION)
+    await truth.tell([STARTED, ASKED, HEARD, MODEL_FAILED, stopped])
+
+    assert told(await replayed(truth))[-1] == ("assistant", "cancelled", "It has no")
 
 
 async def test_a_reply_whose_start_is_missing_is_told_all_the_same(truth: Truth) -> None:

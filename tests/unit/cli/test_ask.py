@@ -102,6 +102,22 @@ async def test_a_failed_run_says_what_the_user_is_told(tmp_path: Path) -> None:
     assert reply.notice == "The model did not answer."
 
 
+async def test_a_stopped_run_is_an_end(tmp_path: Path) -> None:
+    reply, pieces, _ = await heard(
+        tmp_path, [recorded(7, "run.started"), delta("half"), recorded(9, "run.cancelled")]
+    )
+
+    assert (reply.state, reply.text, pieces) == ("cancelled", "", ["half"])
+
+
+def test_ask_shows_a_stopped_run_plainly(tmp_path: Path) -> None:
+    with fake_api(tmp_path, talking([delta("half"), recorded(8, "run.cancelled")])):
+        result = call(tmp_path, "ask", "hello")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "(was stopped)" in result.stderr
+
+
 async def test_a_broken_stream_is_taken_up_behind_the_last_event(tmp_path: Path) -> None:
     reply, _, api = await heard(
         tmp_path, [recorded(7, "run.started"), delta("half")], [], [replied(9, "whole")]

@@ -2,11 +2,18 @@
 
 from typing import Any
 
-from aigestion.events.conversation import Citation, UserAction, UserVoice
+from aigestion.events.conversation import (
+    Citation,
+    ConversationArchived,
+    ConversationRenamed,
+    ConversationUnarchived,
+    UserAction,
+    UserVoice,
+)
 from aigestion.events.event import ERASED
 from aigestion.events.knowledge import DocumentRemoved
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelFailed, RunFailed
+from aigestion.events.run import ModelFailed, RunCancelled, RunFailed
 from aigestion.kernel.ids import derived_id
 from aigestion.projections.conversations import conversations, project
 from aigestion.readstores.port import Put
@@ -40,6 +47,10 @@ def run_failed(heard: Recorded[Any]) -> RunFailed:
     )
 
 
+def run_cancelled(heard: Recorded[Any]) -> RunCancelled:
+    return RunCancelled(**WHO, run_id=derived_id(heard.id, "assistant"), in_reply_to=heard.id)
+
+
 def fields(changes: Any, collection: str) -> dict[str, Any]:
     """The fields of the only row put into a collection."""
     [put] = [change for change in changes if change.collection == collection]
@@ -66,8 +77,27 @@ def test_a_conversation_that_starts_is_a_row_under_its_tenant() -> None:
                 "position": 1,
                 "last_at": recorded.occurred_at,
                 "last_position": 1,
+                "archived": False,
             },
         )
+    ]
+
+
+def test_what_is_done_to_a_conversation_is_no_activity_in_it() -> None:
+    who: dict[str, Any] = {"conversation_id": HARBOUR, "user_id": "ana"}
+    changes = [
+        ConversationRenamed(**who, title="Bo\0ats"),
+        ConversationArchived(**who),
+        ConversationUnarchived(**who),
+    ]
+
+    put = [project(History().happened(change)) for change in changes]
+
+    key = f"demo/{HARBOUR}"
+    assert put == [
+        [Put("conversations", key, {"title": "Bo\ufffdats"})],
+        [Put("conversations", key, {"archived": True})],
+        [Put("conversations", key, {"archived": False})],
     ]
 
 
@@ -155,6 +185,18 @@ def test_words_that_came_before_a_model_broke_off_are_kept_when_the_run_fails() 
     assert broken["run_id"] == failed["run_id"]
 
 
+def test_a_reply_that_was_stopped_keeps_what_was_said() -> None:
+    history = History()
+    heard = history.happened(chat("When?"))
+
+    broken = fields(project(history.happened(model_failed(heard, "At ni"))), "messages")
+    stopped = fields(project(history.happened(run_cancelled(heard))), "messages")
+
+    assert (stopped["state"], stopped["in_reply_to"]) == ("cancelled", str(heard.id))
+    assert "text" not in stopped
+    assert broken["run_id"] == stopped["run_id"]
+
+
 def test_a_model_that_fails_without_a_word_changes_nothing() -> None:
     history = History()
     heard = history.happened(chat("When?"))
@@ -179,14 +221,19 @@ def test_a_nul_in_a_text_does_not_stop_the_line() -> None:
 def test_everything_it_reads_changes_something_and_nothing_else_does() -> None:
     history = History()
     heard = history.happened(chat("When?"))
+    kept: dict[str, Any] = {"conversation_id": HARBOUR, "user_id": "ana"}
     examples = [
         started(),
+        ConversationRenamed(**kept, title="Boats"),
+        ConversationArchived(**kept),
+        ConversationUnarchived(**kept),
         chat("When?"),
         UserVoice(**WHO, transcript="Hola"),
         UserAction(**WHO, name="cart.opened"),
         replied(heard, "At nine."),
         model_failed(heard, "At ni"),
         run_failed(heard),
+        run_cancelled(heard),
     ]
 
     changing = {type(example) for example in examples if project(history.happened(example))}

@@ -11,6 +11,8 @@ from aigestion.events.run import (
     ModelFailed,
     ModelRequested,
     RetrievedPassage,
+    RunCancelled,
+    RunCancelRequested,
     RunContextRetrieved,
     RunFailed,
     RunStarted,
@@ -157,6 +159,21 @@ def test_a_run_ends_with_a_reply_or_a_failure() -> None:
     assert isinstance(reply, Put)
     assert isinstance(failed, Put)
     assert (reply.fields["state"], failed.fields["state"]) == ("replied", "failed")
+
+
+def test_a_run_that_was_stopped_says_when() -> None:
+    asked = History().happened(
+        RunCancelRequested(run_id=RUN, conversation_id=HARBOUR, agent="assistant")
+    )
+    over = History().happened(RunCancelled(**WHO, run_id=RUN, in_reply_to=id_of("heard")))
+
+    [stopping], [stopped] = project(asked), project(over)
+
+    assert isinstance(stopping, Put)
+    assert isinstance(stopped, Put)
+    assert stopping.fields["cancel_requested_at"] == asked.occurred_at
+    assert "state" not in stopping.fields
+    assert (stopped.fields["state"], stopped.fields["ended_at"]) == ("cancelled", over.occurred_at)
 
 
 def test_it_reads_every_step() -> None:

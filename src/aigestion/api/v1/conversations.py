@@ -1,12 +1,13 @@
-"""Conversations: start one, list them, read one."""
+"""Conversations: start one, list them, read one, rename or archive it."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 import msgspec
-from litestar import Router, get, post
-from litestar.params import FromPath, JSONBody
-from pydantic import Field, StringConstraints
+from litestar import Router, get, patch, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from aigestion.api.answers import (
     PAGE_HEADERS,
@@ -22,13 +23,16 @@ from aigestion.api.answers import (
     problems,
     reading,
 )
+from aigestion.api.auth import USER_CHARS_MAX
 from aigestion.api.body import Body, Text
+from aigestion.api.parameters import AGENT_CHARS_MAX, MOMENT_CHARS_MAX, checked_text, period
 from aigestion.api.request import ApiRequest, minted
+from aigestion.commands.conversation.change_conversation import ChangeConversation
 from aigestion.commands.conversation.start_conversation import StartConversation
 from aigestion.events.conversation import ConversationStarted
 from aigestion.kernel.errors import InvalidInput
 from aigestion.queries.answer import Page
-from aigestion.queries.conversations import ConversationSummary, Transcript
+from aigestion.queries.conversations import ConversationFilter, ConversationSummary, Transcript
 
 DEFAULT_AGENT = "assistant"
 TITLE_CHARS_MAX = 200
@@ -36,11 +40,37 @@ TITLE_CHARS_MAX = 200
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
+Title = Annotated[Text, Field(max_length=TITLE_CHARS_MAX)]
+Shelf = Literal["active", "archived"]
+
+
 class NewConversation(Body):
     """What a conversation starts with; who starts it comes from the key."""
 
-    title: Annotated[Text, Field(max_length=TITLE_CHARS_MAX)] | None = None
+    title: Title | None = None
     agent: Slug | None = Field(None, description=f"Who answers; `{DEFAULT_AGENT}` if not given.")
+
+
+class ConversationChange(Body):
+    """What changes; what is left out stays as it is."""
+
+    title: Title | None = None
+    archived: bool | None = Field(
+        None, description="In an archived conversation nothing more can be said."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.title is None and self.archived is None:
+            raise PydanticCustomError("nothing", "must give a title, or archived")
+        return self
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """The conversation is as it was asked to be."""
+
+    conversation_id: UUID
+    position: int
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -86,14 +116,49 @@ async def start_conversation(
 )
 async def list_conversations(
     request: ApiRequest,
+    shelf: Annotated[
+        Shelf | None, QueryParameter(name="state", description="Both, if not given.")
+    ] = None,
+    agent: Annotated[
+        str | None,
+        QueryParameter(max_length=AGENT_CHARS_MAX, description="Only those with this agent."),
+    ] = None,
+    user_id: Annotated[
+        str | None,
+        QueryParameter(max_length=USER_CHARS_MAX, description="Only those of this user."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        QueryParameter(
+            name="from",
+            max_length=MOMENT_CHARS_MAX,
+            description="ISO 8601: something was last said in it then or later.",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        QueryParameter(
+            name="to",
+            max_length=MOMENT_CHARS_MAX,
+            description="ISO 8601: nothing was said in it since.",
+        ),
+    ] = None,
     limit: Limit = PAGE_ITEMS_DEFAULT,
     cursor: Cursor = None,
     min_position: MinPosition = 0,
 ) -> Answered[Page[ConversationSummary]]:
-    """The tenant's conversations, newest first."""
+    """The tenant's conversations, the latest started first."""
+    since, until = period(start, end)
+    which = ConversationFilter(
+        archived=None if shelf is None else shelf == "archived",
+        agent=None if agent is None else checked_text("agent", agent),
+        user_id=None if user_id is None else checked_text("user_id", user_id),
+        since=since,
+        until=until,
+    )
     return answered(
         await request.doors.conversations.page(
-            request.tenant, limit=limit, cursor=cursor, min_position=min_position
+            request.tenant, which, limit=limit, cursor=cursor, min_position=min_position
         )
     )
 
@@ -115,8 +180,38 @@ async def read_conversation(
     )
 
 
+@patch(
+    "/{conversation_id:uuid}",
+    responses=problems(404, 413, 415, 422),
+    response_headers=[POSITION_HEADER],
+    summary="Rename or archive a conversation",
+)
+async def change_conversation(
+    request: ApiRequest,
+    conversation_id: FromPath[UUID],
+    data: JSONBody[ConversationChange],
+    idempotency_key: IdempotencyKey = None,
+) -> Answered[Changed]:
+    """Give it another title, put it into the archive, or take it out. Again is no news.
+
+    An archived conversation can be read and searched; what is said in it is refused with
+    `conversation-archived`. A reply that is being written is written to its end.
+    """
+    command = ChangeConversation(
+        conversation_id=conversation_id, title=data.title, archived=data.archived
+    )
+    context = await request.context(idempotency_key)
+    outcome = await request.doors.dispatcher.dispatch(command, context)
+    return Answered(Changed(conversation_id, outcome.position), outcome.position)
+
+
 conversations = Router(
     "/conversations",
-    route_handlers=[start_conversation, list_conversations, read_conversation],
+    route_handlers=[
+        start_conversation,
+        list_conversations,
+        read_conversation,
+        change_conversation,
+    ],
     tags=["Conversations"],
 )

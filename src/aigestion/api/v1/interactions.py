@@ -99,7 +99,7 @@ class InteractionPosted(msgspec.Struct, frozen=True):
     "/conversations/{conversation_id:uuid}/interactions",
     status_code=202,
     opt={CHARGE: Charge("expensive")},
-    responses=problems(404, 413, 415, 422),
+    responses=problems(404, 409, 413, 415, 422),
     response_headers=[POSITION_HEADER],
     summary="Write, say or do something in a conversation",
     tags=["Conversations"],

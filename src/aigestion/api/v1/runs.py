@@ -1,24 +1,31 @@
-"""Runs: what agents did with what they heard."""
+"""Runs: what agents did with what they heard, and stopping them."""
 
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Router, get
+import msgspec
+from litestar import Router, get, post
 from litestar.params import FromPath, QueryParameter
 
 from aigestion.api.answers import (
     PAGE_HEADERS,
     PAGE_ITEMS_DEFAULT,
+    POSITION_HEADER,
     READ_HEADERS,
     Answered,
     Cursor,
+    IdempotencyKey,
     Limit,
     MinPosition,
     answered,
+    problems,
     reading,
 )
 from aigestion.api.parameters import AGENT_CHARS_MAX, MOMENT_CHARS_MAX, checked_text, period
 from aigestion.api.request import ApiRequest
+from aigestion.commands.run.cancel_run import CancelRun
+from aigestion.commands.run.state import Origin
+from aigestion.kernel.errors import NotFound
 from aigestion.queries.answer import Page
 from aigestion.queries.runs import Run, RunFilter, RunState, RunSummary
 
@@ -78,4 +85,37 @@ async def read_run(
     return answered(await request.doors.runs.run(request.tenant, run_id, min_position=min_position))
 
 
-runs = Router("/runs", route_handlers=[list_runs, read_run], tags=["Runs"])
+class CancelRequested(msgspec.Struct, frozen=True):
+    """It is in the log that the run is to stop."""
+
+    run_id: UUID
+    position: int
+
+
+@post(
+    "/{run_id:uuid}/cancel",
+    status_code=202,
+    responses=problems(404, 409, 413, 422),
+    response_headers=[POSITION_HEADER],
+    summary="Stop a run",
+)
+async def cancel_run(
+    request: ApiRequest, run_id: FromPath[UUID], idempotency_key: IdempotencyKey = None
+) -> Answered[CancelRequested]:
+    """Stop a run, whichever process works on it. What it had said is kept.
+
+    It ends with `run.cancelled`, usually within a second; the stream of the conversation says so. A
+    reply that was finished first stays as it is. Again is no news; 409 `run-ended` if the run replied
+    or failed.
+    """
+    doors, context = request.doors, await request.context(idempotency_key)
+    try:
+        outcome = await doors.dispatcher.dispatch(CancelRun(run_id=run_id), context)
+    except NotFound:  # or only heard so far
+        run = (await doors.runs.run(request.tenant, run_id)).data
+        heard = Origin(run.conversation_id, run.agent)
+        outcome = await doors.dispatcher.dispatch(CancelRun(run_id=run_id, heard=heard), context)
+    return Answered(CancelRequested(run_id, outcome.position), outcome.position)
+
+
+runs = Router("/runs", route_handlers=[list_runs, read_run, cancel_run], tags=["Runs"])

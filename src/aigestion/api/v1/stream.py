@@ -17,13 +17,22 @@ from aigestion.api.request import ApiRequest
 from aigestion.api.sse import HEARTBEAT, EventStream, OpenStreams, frame
 from aigestion.events.conversation import (
     AgentReplied,
+    ConversationArchived,
+    ConversationRenamed,
     ConversationStarted,
+    ConversationUnarchived,
     UserAction,
     UserChat,
     UserVoice,
 )
 from aigestion.events.recorded import Recorded
-from aigestion.events.run import ModelFailed, RunFailed, RunStarted
+from aigestion.events.run import (
+    ModelFailed,
+    RunCancelled,
+    RunCancelRequested,
+    RunFailed,
+    RunStarted,
+)
 from aigestion.kernel.errors import NotFound
 from aigestion.kernel.query import Query, matching
 from aigestion.messaging.live import Listener
@@ -32,6 +41,9 @@ from aigestion.queries.answer import BIGINT_MAX, invalid
 
 SHOWN = (
     ConversationStarted,
+    ConversationRenamed,
+    ConversationArchived,
+    ConversationUnarchived,
     UserChat,
     UserVoice,
     UserAction,
@@ -39,6 +51,8 @@ SHOWN = (
     AgentReplied,
     RunFailed,
     ModelFailed,
+    RunCancelRequested,
+    RunCancelled,
 )
 EVENTS_READ_MAX = 200
 RUNS_REMEMBERED_MAX = 100
@@ -142,7 +156,7 @@ class _Seen:
 
     def event(self, event: Recorded[Any]) -> None:
         self.position = event.position
-        if isinstance(event.data, AgentReplied | RunFailed):
+        if isinstance(event.data, AgentReplied | RunFailed | RunCancelled):
             self._remember(event.data.run_id, False)
 
     def delta(self, delta: Delta) -> bool:

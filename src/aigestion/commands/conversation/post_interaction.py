@@ -5,11 +5,10 @@ from uuid import UUID
 
 import msgspec
 
-from aigestion.commands.conversation.state import INITIAL, Conversation, boundary, evolve
+from aigestion.commands.conversation.state import INITIAL, Conversation, boundary, evolve, open_to
 from aigestion.events.conversation import UserAction, UserChat, UserVoice
 from aigestion.events.event import Event
 from aigestion.kernel.decider import UseCase
-from aigestion.kernel.errors import NotFound
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -35,12 +34,11 @@ class PostInteraction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decide(command: PostInteraction, state: Conversation) -> list[Event]:
-    if state.user_id is None or state.agent is None:
-        raise NotFound("There is no such conversation.")
+    user_id, agent = open_to(state)
     who: dict[str, Any] = {
         "conversation_id": command.conversation_id,
-        "user_id": state.user_id,
-        "agent": state.agent,
+        "user_id": user_id,
+        "agent": agent,
     }
     match command.what:
         case Chat(text):

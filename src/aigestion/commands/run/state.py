@@ -1,4 +1,4 @@
-"""What the rules of a run read: how far it got, and whether a model call is open."""
+"""What the rules of a run read: how far it got, whether a model call is open, whether to stop."""
 
 from typing import Literal
 from uuid import UUID
@@ -10,6 +10,8 @@ from aigestion.events.run import (
     ModelCompleted,
     ModelFailed,
     ModelRequested,
+    RunCancelled,
+    RunCancelRequested,
     RunContextRetrieved,
     RunFailed,
     RunStarted,
@@ -18,8 +20,15 @@ from aigestion.kernel.query import Query, matching
 
 RunEvent = (
     RunStarted | RunContextRetrieved | ModelRequested | ModelCompleted | ModelFailed
-    | AgentReplied | RunFailed
+    | AgentReplied | RunFailed | RunCancelRequested | RunCancelled
 )  # fmt: skip
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a run belongs."""
+
+    conversation_id: UUID
+    agent: str
 
 
 class OpenCall(msgspec.Struct, frozen=True):
@@ -31,14 +40,16 @@ class OpenCall(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    status: Literal["absent", "started", "replied", "failed"] = "absent"
+    status: Literal["absent", "started", "replied", "failed", "cancelled"] = "absent"
+    origin: Origin | None = None
     context_retrieved: bool = False
     attempts: int = 0
     open_call: OpenCall | None = None
+    cancel_requested: bool = False
 
     @property
     def ended(self) -> bool:
-        return self.status in ("replied", "failed")
+        return self.status in ("replied", "failed", "cancelled")
 
 
 INITIAL = Run()
@@ -52,7 +63,9 @@ def evolve(state: Run, event: RunEvent) -> Run:
     change = msgspec.structs.replace
     match event:
         case RunStarted():
-            return change(state, status="started")
+            return change(
+                state, status="started", origin=Origin(event.conversation_id, event.agent)
+            )
         case RunContextRetrieved():
             return change(state, context_retrieved=True)
         case ModelRequested():
@@ -64,3 +77,8 @@ def evolve(state: Run, event: RunEvent) -> Run:
             return change(state, status="replied")
         case RunFailed():
             return change(state, status="failed")
+        case RunCancelRequested():
+            origin = Origin(event.conversation_id, event.agent)
+            return change(state, origin=origin, cancel_requested=True)
+        case RunCancelled():
+            return change(state, status="cancelled")

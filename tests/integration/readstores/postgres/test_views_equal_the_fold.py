@@ -7,7 +7,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from aigestion.events.conversation import Citation, UserAction, UserVoice
+from aigestion.events.conversation import (
+    Citation,
+    ConversationArchived,
+    ConversationRenamed,
+    UserAction,
+    UserVoice,
+)
 from aigestion.events.directory import AgentRegistered, KeyIssued, KeyRevoked, TenantCreated
 from aigestion.events.event import ERASED
 from aigestion.events.knowledge import DocumentRemoved
@@ -47,6 +53,9 @@ def everything() -> list[Recorded[Any]]:
         happened(KeyIssued(key_id="k1", secret_hash="5e", name="laptop"))
         happened(AgentRegistered(agent="assistant", description="A.", hears=("user.chat",)))
         happened(started(title=ODD))
+        who = {"conversation_id": WHO["conversation_id"], "user_id": "ana"}
+        happened(ConversationRenamed(**who, title=ODD))
+        happened(ConversationArchived(**who))
         heard = happened(chat(ODD))
         run_id = derived_id(heard.id, "assistant")
         run: dict[str, Any] = {**WHO, "run_id": run_id}

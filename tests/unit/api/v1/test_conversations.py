@@ -1,12 +1,13 @@
 """Conversations and interactions: parsed, dispatched, answered."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from aigestion.api.answers import IDEMPOTENCY_KEY_CHARS_MAX
 from aigestion.events.conversation import UserAction, UserChat, UserVoice
-from aigestion.queries.conversations import Transcript
+from aigestion.queries.conversations import ConversationFilter, Transcript
 from tests.support.api_fakes import NOW, VIEW, World
 from tests.unit.api.conftest import Client, fields
 
@@ -209,6 +210,7 @@ async def test_a_transcript_is_read(world: World, client: Client, conversation: 
         agent="assistant",
         user_id="ana",
         started_at=NOW,
+        archived=False,
         messages=[],
     )
 
@@ -217,3 +219,92 @@ async def test_a_transcript_is_read(world: World, client: Client, conversation: 
     assert answer.status_code == 200
     assert answer.json()["conversation_id"] == conversation
     assert answer.json()["messages"] == []
+
+
+async def test_a_conversation_is_renamed_and_archived(
+    world: World, client: Client, conversation: str
+) -> None:
+    path = f"{PATH}/{conversation}"
+
+    renamed = await client.patch(path, json={"title": "Boats"})
+    archived = await client.patch(path, json={"archived": True})
+    again = await client.patch(path, json={"title": "Boats", "archived": True})
+    refused = await client.post(
+        f"{path}/interactions", json={"type": "user.chat", "payload": {"text": "Hello"}}
+    )
+    back = await client.patch(path, json={"archived": False, "title": None})
+
+    assert (renamed.status_code, renamed.json()) == (
+        200,
+        {"conversation_id": conversation, "position": 2},
+    )
+    assert archived.headers["aigestion-position"] == again.headers["aigestion-position"] == "3"
+    assert (refused.status_code, refused.json()["code"]) == (409, "conversation-archived")
+    assert back.json()["position"] == 4
+    assert await world.types() == [
+        "conversation.started",
+        "conversation.renamed",
+        "conversation.archived",
+        "conversation.unarchived",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, ""),
+        ({"title": None}, ""),
+        ({"title": " "}, "title"),
+        ({"title": "x" * 201}, "title"),
+        ({"archived": "yes"}, "archived"),
+        ({"agent": "assistant"}, "agent"),
+    ],
+)
+async def test_a_bad_change_is_refused(
+    world: World, client: Client, conversation: str, body: Any, field: str
+) -> None:
+    assert fields(await client.patch(f"{PATH}/{conversation}", json=body)) == [field]
+    assert await world.log.head() == 1
+
+
+async def test_another_tenants_conversation_is_not_changed(
+    world: World, client: Client, conversation: str
+) -> None:
+    other = {"Authorization": f"Bearer {world.directory.issue('acme').key}"}
+
+    answer = await client.patch(f"{PATH}/{conversation}", json={"archived": True}, headers=other)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert await world.log.head() == 1
+
+
+async def test_the_list_is_asked_for_with_every_filter(world: World, client: Client) -> None:
+    await client.get(PATH)
+    await client.get(f"{PATH}?state=archived&agent=clerk&user_id=ana&from=2026-01-01&to=2026-01-02")
+    await client.get(f"{PATH}?state=active")
+
+    assert world.conversations.asked == [
+        ConversationFilter(),
+        ConversationFilter(
+            archived=True,
+            agent="clerk",
+            user_id="ana",
+            since=datetime(2026, 1, 1, tzinfo=UTC),
+            until=datetime(2026, 1, 2, tzinfo=UTC),
+        ),
+        ConversationFilter(archived=False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("state=open", "state"),
+        ("agent=", "agent"),
+        ("user_id=%00", "user_id"),
+        ("from=soon", "from"),
+        ("from=2026-01-02&to=2026-01-01", "from"),
+    ],
+)
+async def test_a_bad_filter_is_named(client: Client, query: str, field: str) -> None:
+    assert fields(await client.get(f"{PATH}?{query}")) == [field]

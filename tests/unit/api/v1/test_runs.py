@@ -5,6 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from aigestion.commands.run.fail_run import FailRun
+from aigestion.commands.run.start_run import StartRun
+from aigestion.events.run import RunFailed
 from aigestion.queries.runs import Run, RunFilter
 from tests.support.api_fakes import NOW, World
 from tests.unit.api.conftest import Client, fields
@@ -22,6 +25,7 @@ RUN = Run(
     started_at=NOW,
     retrieval=None,
     calls=[],
+    cancel_requested_at=None,
     ended_at=None,
     position=7,
 )
@@ -77,3 +81,60 @@ async def test_a_run_is_shown_to_its_tenant_only(world: World, client: Client) -
     assert (found.status_code, found.json()["run_id"]) == (200, str(RUN_ID))
     assert found.headers["aigestion-position"] == "1"
     assert (foreign.status_code, foreign.json()["code"]) == (404, "not-found")
+
+
+START = StartRun(
+    run_id=RUN_ID,
+    conversation_id=RUN.conversation_id,
+    agent="assistant",
+    in_reply_to=RUN.in_reply_to,
+)
+
+
+async def test_a_run_is_stopped_once(world: World, client: Client) -> None:
+    await world.happen(START)
+
+    answers = [
+        await client.post(f"/v1/runs/{RUN_ID}/cancel", headers=key)
+        for key in ({"Idempotency-Key": "stop"}, {"Idempotency-Key": "stop"}, {})
+    ]
+
+    for answer in answers:
+        assert (answer.status_code, answer.json()) == (
+            202,
+            {"run_id": str(RUN_ID), "position": 2},
+        )
+        assert answer.headers["aigestion-position"] == "2"
+    assert await world.types() == ["run.started", "run.cancel_requested"]
+
+
+async def test_a_run_that_is_only_heard_is_stopped(world: World, client: Client) -> None:
+    world.runs.runs["demo", RUN_ID] = RUN
+
+    answer = await client.post(f"/v1/runs/{RUN_ID}/cancel")
+
+    (requested,) = await world.log.read()
+    assert answer.status_code == 202
+    assert requested.data.conversation_id == RUN.conversation_id
+
+
+async def test_a_run_that_has_ended_is_409(world: World, client: Client) -> None:
+    failed = RunFailed(
+        run_id=RUN_ID, conversation_id=RUN.conversation_id, user_id="ana", agent="assistant",
+        in_reply_to=RUN.in_reply_to, reason="timeout", message="Sorry.",
+    )  # fmt: skip
+    await world.happen(START, FailRun(failed))
+
+    answer = await client.post(f"/v1/runs/{RUN_ID}/cancel")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "run-ended")
+
+
+async def test_another_tenants_run_is_not_stopped(world: World, client: Client) -> None:
+    await world.happen(START)
+    other = {"Authorization": f"Bearer {world.directory.issue('acme').key}"}
+
+    answer = await client.post(f"/v1/runs/{RUN_ID}/cancel", headers=other)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert await world.types() == ["run.started"]

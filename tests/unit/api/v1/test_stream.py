@@ -11,9 +11,11 @@ import pytest
 from aigestion.api.v1.stream import follow, shown_of
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.commands.conversation.start_conversation import StartConversation
+from aigestion.commands.run.cancel_run import CancelRun
+from aigestion.commands.run.end_cancelled_run import EndCancelledRun
 from aigestion.commands.run.fail_run import FailRun
 from aigestion.commands.run.start_run import StartRun
-from aigestion.events.run import RunFailed
+from aigestion.events.run import RunCancelled, RunFailed
 from aigestion.kernel.ids import new_id
 from aigestion.kernel.query import matching
 from aigestion.messaging.port import Wake
@@ -185,6 +187,28 @@ async def test_pieces_come_between_events_without_an_id(
         {"run_id": str(run_id), "text": "Hel"},
         {"run_id": str(run_id), "text": "lo"},
     ]
+
+
+async def test_a_run_that_is_stopped_is_seen_to_stop(
+    world: World, watched: tuple[UUID, Watcher]
+) -> None:
+    conversation, watcher = watched
+    run_id = await start_run(world, conversation)
+    cancelled = RunCancelled(
+        run_id=run_id, conversation_id=conversation, user_id="ana", agent="assistant",
+        in_reply_to=new_id(),
+    )  # fmt: skip
+    await world.happen(CancelRun(run_id=run_id), EndCancelledRun(cancelled))
+
+    assert await watcher.events(4) == [
+        (1, "conversation.started"),
+        (2, "run.started"),
+        (3, "run.cancel_requested"),
+        (4, "run.cancelled"),
+    ]
+    world.live.delta(conversation, run_id, "too late")
+    world.live.delta(conversation, new_id(), "of another run")
+    assert (await watcher.next()).data["text"] == "of another run"
 
 
 async def test_pieces_that_come_after_the_end_of_their_run_are_dropped(

@@ -6,22 +6,27 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from aigestion.commands.run.cancel_run import CancelRun
 from aigestion.commands.run.complete_model_call import CompleteModelCall
+from aigestion.commands.run.end_cancelled_run import EndCancelledRun
 from aigestion.commands.run.fail_model_call import FailModelCall
 from aigestion.commands.run.fail_run import FailRun
 from aigestion.commands.run.record_context import RecordContext
 from aigestion.commands.run.request_model import RequestModel
 from aigestion.commands.run.start_run import StartRun
+from aigestion.commands.run.state import Origin
 from aigestion.events.conversation import AgentReplied
 from aigestion.events.run import (
     ModelCompleted,
     ModelFailed,
     ModelRequested,
+    RunCancelled,
+    RunCancelRequested,
     RunContextRetrieved,
     RunFailed,
     RunStarted,
 )
-from aigestion.kernel.errors import Refused
+from aigestion.kernel.errors import NotFound, Refused, RunHasEnded
 from aigestion.testing import given
 
 RUN, CONVERSATION, HEARD = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -55,6 +60,12 @@ FAILED = RunFailed(
     run_id=RUN, conversation_id=CONVERSATION, user_id="ana", agent="assistant", in_reply_to=HEARD,
     reason="timeout", message="Too late.",
 )  # fmt: skip
+STOP = CancelRun(run_id=RUN)
+STOPPING = RunCancelRequested(run_id=RUN, conversation_id=CONVERSATION, agent="assistant")
+CUT = msgspec.structs.replace(CALL_FAILED, reason="cancelled", partial_text="Bec")
+CANCELLED = RunCancelled(
+    run_id=RUN, conversation_id=CONVERSATION, user_id="ana", agent="assistant", in_reply_to=HEARD
+)
 ERASED = msgspec.structs.replace(FAILED, reason="erased")
 SECOND_REQUEST = msgspec.structs.replace(REQUEST, call_id=SECOND_CALL, attempt=2)
 
@@ -124,3 +135,47 @@ def test_a_run_fails_once_and_not_over_an_open_call() -> None:
 def test_an_open_call_must_have_its_own_end_first() -> None:
     given(STARTED, REQUESTED).when(FailRun(ERASED)).then_nothing()
     given(STARTED).when(FailRun(ERASED)).then(ERASED)
+
+
+def test_a_run_is_asked_to_stop_once() -> None:
+    given(STARTED).when(STOP).then(STOPPING)
+    given(STARTED, STOPPING).when(STOP).then_nothing()
+    given(STARTED, STOPPING, CANCELLED).when(STOP).then_nothing()
+
+
+def test_a_run_that_is_only_heard_is_asked_to_stop_where_it_belongs() -> None:
+    heard = msgspec.structs.replace(STOP, heard=Origin(CONVERSATION, "assistant"))
+
+    given().when(STOP).then_refused(NotFound)
+    given().when(heard).then(STOPPING)
+    given(STOPPING).when(START).then(STARTED)
+
+
+@pytest.mark.parametrize("end", [(REQUESTED, COMPLETED, REPLIED), (FAILED,)])
+def test_a_run_that_has_ended_cannot_be_stopped(end: tuple[RunFailed, ...]) -> None:
+    given(STARTED, *end).when(STOP).then_refused(RunHasEnded)
+
+
+def test_a_stopped_run_ends_with_its_open_call() -> None:
+    over, cut = EndCancelledRun(CANCELLED), EndCancelledRun(CANCELLED, CUT)
+
+    given(STARTED, STOPPING).when(over).then(CANCELLED)
+    given(STARTED, REQUESTED, STOPPING).when(cut).then(CUT, CANCELLED)
+    given(STARTED, REQUESTED, STOPPING, COMPLETED, REPLIED).when(cut).then_nothing()
+    given(STARTED, REQUESTED, STOPPING, CUT, CANCELLED).when(cut).then_nothing()
+
+
+def test_an_open_call_of_somebody_else_keeps_the_run_going() -> None:
+    second = msgspec.structs.replace(REQUESTED, call_id=SECOND_CALL, attempt=2)
+
+    given(STARTED, REQUESTED, STOPPING).when(EndCancelledRun(CANCELLED)).then_nothing()
+    given(STARTED, second, STOPPING).when(EndCancelledRun(CANCELLED, CUT)).then_nothing()
+
+
+def test_nobody_cancels_a_run_that_nobody_asked_to_stop() -> None:
+    given(STARTED).when(EndCancelledRun(CANCELLED)).then_nothing()
+
+
+def test_a_stopped_run_asks_no_model_and_does_not_fail() -> None:
+    given(STARTED, STOPPING, CANCELLED).when(REQUEST).then_refused(Refused)
+    given(STARTED, STOPPING, CANCELLED).when(FailRun(FAILED)).then_nothing()

@@ -10,7 +10,8 @@ CREATE TABLE IF NOT EXISTS {view}.conversations (
     started_at timestamptz,
     position bigint,
     last_at timestamptz,
-    last_position bigint
+    last_position bigint,
+    archived boolean
 );
 CREATE INDEX IF NOT EXISTS conversations_by_position ON {view}.conversations (tenant, position);
 

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS {view}.runs (
     turns bigint,
     passages json,
     state text,
+    cancel_requested_at timestamptz,
     ended_at timestamptz,
     reason text,
     notice text,
