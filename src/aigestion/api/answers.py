@@ -74,7 +74,7 @@ READ_HEADERS = [POSITION_HEADER, STALE_HEADER]
 _MEANINGS = {
     400: "Malformed, or against the schema: `errors` names every bad field.",
     401: "No API key, or one that opens nothing.",
-    403: "Only the operator's token may do this.",
+    403: "`scope-missing`: the key lacks the scope that this path needs. `forbidden`: only the operator may.",
     404: "No such thing, or another tenant's.",
     409: "Against the rules.",
     413: "Larger than the limit that `limit_bytes` names.",
@@ -87,12 +87,12 @@ _MEANINGS = {
 
 
 def problems(*statuses: int) -> Mapping[int, ResponseSpec]:
-    """What can go wrong, for the OpenAPI document; 400, 401, 429, 500 and 503 always can."""
+    """What can go wrong, for the OpenAPI document; 400, 401, 403, 429, 500 and 503 always can."""
     return {
         status: ResponseSpec(
             Problem, description=_MEANINGS[status], media_type=PROBLEM_JSON, generate_examples=False
         )
-        for status in sorted({400, 401, 429, 500, 503, *statuses})
+        for status in sorted({400, 401, 403, 429, 500, 503, *statuses})
     }
 
 

@@ -13,12 +13,14 @@ from aigestion.api.limits import Charging
 from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
+from aigestion.api.scopes import Scopes
 from aigestion.api.sse import OpenStreams
 from aigestion.api.v1.analytics import usage
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
 from aigestion.api.v1.events import read_events
 from aigestion.api.v1.interactions import post_interaction
+from aigestion.api.v1.keys import keys
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
 from aigestion.api.v1.search import search
@@ -41,6 +43,7 @@ def create_app(doors: Doors) -> Litestar:
                     usage,
                     read_events,
                     documents,
+                    keys,
                 ],
             ),
             Router("/v1", route_handlers=[projections]),
@@ -49,7 +52,7 @@ def create_app(doors: Doors) -> Litestar:
         state=State(
             {
                 "doors": doors,
-                "api_keys": Keys(doors.directory),
+                "api_keys": Keys(doors.keys, doors.clock),
                 "charging": charging,
                 "streams": OpenStreams(doors.metrics),
             }
@@ -59,7 +62,7 @@ def create_app(doors: Doors) -> Litestar:
         multipart_form_part_limit=FORM_PARTS_MAX,
         exception_handlers={Exception: problem_of},
         openapi_config=openapi_config(),
-        plugins=[BodySchemas(), PydanticPlugin()],
+        plugins=[BodySchemas(), PydanticPlugin(), Scopes()],
         logging_config=None,
     )
     app.asgi_handler = observed(app.asgi_handler, Metrics(doors.metrics))

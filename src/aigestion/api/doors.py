@@ -16,6 +16,7 @@ from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.feed import FeedQueries
+from aigestion.queries.keys import KeyQueries
 from aigestion.queries.search import SearchQueries
 from aigestion.queries.usage import UsageQueries
 from aigestion.ratelimit.routes import RouteLimits
@@ -56,6 +57,7 @@ class Doors:
     usage: UsageQueries
     feed: FeedQueries
     directory: DirectoryQueries
+    keys: KeyQueries
     log: LogReader
     live: LiveHub
     vault: Vault

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from aigestion.api.body import parse_body
 from aigestion.api.doors import Doors
+from aigestion.api.keys import PresentedKey
 from aigestion.kernel.context import Context, requested
 from aigestion.kernel.context import Request as RequestKey
 from aigestion.kernel.errors import TooLarge
@@ -33,7 +34,9 @@ class Caller(msgspec.Struct, frozen=True):
     """`user:<id>` when the header `Aigestion-User` names one, `key:<id>` otherwise."""
     user_id: str
     """Whose conversations this caller starts."""
-    key_id: str
+    key: PresentedKey
+    scopes: tuple[str, ...]
+    """What the key may do."""
 
 
 class ApiRequest(Request[None, Caller, State]):

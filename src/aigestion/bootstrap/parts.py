@@ -43,6 +43,7 @@ def api_doors(
         usage=side.queries.usage,
         feed=side.queries.feed,
         directory=side.queries.directory,
+        keys=side.queries.keys,
         log=log.reader,
         live=live,
         vault=log.vault,

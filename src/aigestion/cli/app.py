@@ -10,6 +10,7 @@ from aigestion.cli.ask import ask, chat
 from aigestion.cli.audit import audit
 from aigestion.cli.doctor import doctor
 from aigestion.cli.events import events
+from aigestion.cli.keys import keys
 from aigestion.cli.projections import projections
 from aigestion.cli.replay import replay
 from aigestion.cli.roles import agents, api, migrate, project, relay
@@ -28,6 +29,7 @@ COMMANDS = (
     audit,
     projections,
     tenants,
+    keys,
     doctor,
     settings,
     migrate,

@@ -29,7 +29,9 @@ def tenants() -> None:
 def create(tenant: str, title: str | None, data_dir: Path, as_json: bool) -> None:
     """Make a tenant, if there is none of that name, and issue it a key.
 
-    The key is shown once, here. Run it again for a further key.
+    The key has every scope, and is shown once, here. Run it again for a further one, or issue lesser
+    ones: aigestion keys create. Keys of the tenant `operator` with the scope admin may do over HTTP
+    what only the operator may.
     """
     minted, position = run(_create(tenant, title or tenant, data_dir))
     if as_json:
@@ -48,6 +50,7 @@ async def _create(tenant: str, title: str, data_dir: Path) -> "tuple[MintedKey, 
     from aigestion.commands.directory.issue_key import IssueKey
     from aigestion.commands.directory.register_agent import RegisterAgent
     from aigestion.commands.dispatcher import Dispatcher
+    from aigestion.events.directory import SCOPES
     from aigestion.kernel.context import Context
 
     if re.fullmatch(TENANT, tenant) is None:
@@ -55,13 +58,13 @@ async def _create(tenant: str, title: str, data_dir: Path) -> "tuple[MintedKey, 
             f"{tenant!r} cannot name a tenant: small letters, digits and -, a letter first."
         )
     async with open_log(data_dir, appending=True) as opened:
-        dispatcher = Dispatcher(opened.log.store, opened.log.codec)
+        dispatcher = Dispatcher(opened.store, opened.codec)
         context = Context(tenant=tenant, actor="operator")
         await dispatcher.dispatch(CreateTenant(tenant, title), context)
         for agent in AGENTS:
             registered = RegisterAgent(agent.name, agent.description, agent.hears)
             await dispatcher.dispatch(registered, context)
         minted = mint_key()
-        issue = IssueKey(minted.key_id, minted.secret_hash, "first")
+        issue = IssueKey(minted.key_id, minted.secret_hash, "first", SCOPES)
         outcome = await dispatcher.dispatch(issue, context)
     return minted, outcome.position

@@ -72,11 +72,29 @@ class Unauthenticated(AIGestionError):
     category = Category.UNAUTHENTICATED
 
 
+class KeyExpired(Unauthenticated):
+    """The key was good until its end came."""
+
+    code = "key-expired"
+
+
+class KeyRevoked(Unauthenticated):
+    """The key was good until it was revoked."""
+
+    code = "key-revoked"
+
+
 class Forbidden(AIGestionError):
     """A known caller asks for what its key may not do."""
 
     code = "forbidden"
     category = Category.FORBIDDEN
+
+
+class ScopeMissing(Forbidden):
+    """The key is good, but not for this; `details["scope"]` names the scope that it lacks."""
+
+    code = "scope-missing"
 
 
 class RateLimited(AIGestionError):

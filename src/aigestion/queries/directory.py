@@ -1,20 +1,10 @@
-"""The read model `directory`, asked: whose key this is, which agents a tenant has."""
+"""The read model `directory`, asked: which agents a tenant has."""
 
 import asyncpg
 import msgspec
 
 from aigestion.projections.progress import Progress
 from aigestion.queries.statements import fetch
-
-
-class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An issued API key; the key itself is nowhere."""
-
-    key_id: str
-    tenant: str
-    secret_hash: str
-    name: str
-    revoked: bool
 
 
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,17 +18,11 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DirectoryQueries:
-    """Keys are looked up before anybody's tenant is known; agents within a tenant."""
+    """Agents of one tenant; another tenant's do not exist."""
 
     def __init__(self, pool: asyncpg.Pool, progress: Progress) -> None:
         self._pool = pool
         self._progress = progress
-
-    async def key(self, key_id: str, *, min_position: int = 0) -> KeyRecord | None:
-        """The key of this id, revoked or not; None if nobody issued it."""
-        view, _ = await self._progress.at_least("directory", min_position)
-        rows = await fetch(self._pool, "key", view, key_id)
-        return msgspec.convert(dict(rows[0]), KeyRecord) if rows else None
 
     async def agent(self, tenant: str, name: str, *, min_position: int = 0) -> AgentRecord | None:
         """One agent; None if the tenant has none of that name."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 from litestar import Litestar
@@ -12,8 +13,14 @@ from litestar import Litestar
 from aigestion.api.app import create_app
 from aigestion.api.server import serving
 from aigestion.commands.conversation.start_conversation import StartConversation
+from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.kernel.ids import new_id
+from tests.support.api import Client, asking
 from tests.support.api_fakes import World
+from tests.support.cut_proxy import cut_proxy
+from tests.support.installation import Installation
+from tests.support.log import migrated
+from tests.support.postgres_views import Views
 
 ANSWER_SECONDS_MAX = 10.0
 
@@ -94,3 +101,23 @@ async def conversation(world: World) -> str:
         StartConversation(conversation_id=new_id(), user_id="ana", agent="assistant")
     )
     return str(started.data.conversation_id)
+
+
+@pytest.fixture
+async def installation(database_url: str) -> AsyncIterator[Installation]:
+    async with (
+        cut_proxy(await migrated(database_url)) as (network, url),
+        asyncpg.create_pool(url, min_size=1, max_size=4) as pool,
+    ):
+        store = PostgresEventStore(pool, url)
+        await store.start()
+        world = World(store=store, keys=PostgresKeyTable(pool), blobs=PostgresBlobStore(pool))
+        yield Installation(world, Views(pool), network)
+        await store.close()
+
+
+@pytest.fixture
+async def client(installation: Installation) -> AsyncIterator[Client]:
+    key = await installation.tenant("demo")
+    async with asking(installation.app, key) as client:
+        yield client

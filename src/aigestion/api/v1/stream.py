@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from aigestion.api.answers import MinPosition, problems
+from aigestion.api.auth import Keys
 from aigestion.api.doors import Doors
 from aigestion.api.request import ApiRequest
 from aigestion.api.sse import HEARTBEAT, EventStream, OpenStreams, frame
@@ -75,7 +77,8 @@ async def stream(
 ) -> EventStream:
     """Recorded events with `id: <position>`, and `delta` events between them: pieces of a reply.
 
-    Connect again with `Last-Event-ID` and the stream goes on behind it, without loss or repeats.
+    Connect again with `Last-Event-ID` and the stream goes on behind it, without loss or repeats. If the
+    key ends meanwhile, so does the stream: its last event is `end`, with the `code` that other requests get.
     """
     if last_event_id:
         after = _position(last_event_id)
@@ -84,7 +87,9 @@ async def stream(
     streams.check()
     await doors.feed.at_least(min_position)
     await _must_exist(doors, tenant, conversation_id)
-    return EventStream(follow(doors, tenant, conversation_id, after), doors.draining, streams)
+    frames = follow(doors, tenant, conversation_id, after)
+    keys: Keys = request.app.state.api_keys
+    return EventStream(frames, doors.draining, streams, partial(keys.closed, request.auth.key))
 
 
 async def follow(

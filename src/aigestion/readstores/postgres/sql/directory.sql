@@ -12,13 +12,16 @@ CREATE TABLE IF NOT EXISTS {view}.keys (
     key text COLLATE "C" PRIMARY KEY,
     tenant text,
     key_id text,
-    secret_hash text,
     name text,
+    scopes json,
     issued_at timestamptz,
-    revoked boolean,
+    issued_by text,
+    expires_at timestamptz,
+    revoked_at timestamptz,
     position bigint
 );
 CREATE INDEX IF NOT EXISTS keys_by_id ON {view}.keys (key_id);
+CREATE INDEX IF NOT EXISTS keys_by_tenant ON {view}.keys (tenant, position);
 
 CREATE TABLE IF NOT EXISTS {view}.agents (
     key text COLLATE "C" PRIMARY KEY,

@@ -1,0 +1,94 @@
+"""`aigestion keys` and `tenants`: on a log in memory."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from aigestion.api.keys import parse_key
+from aigestion.cli import keys, tenants
+from aigestion.cli.app import aigestion
+from tests.support.api_fakes import World
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A log with the tenant `demo`, where commands look for one."""
+    world = World()
+
+    @asynccontextmanager
+    async def open_it(_data_dir: Path, *, appending: bool = False) -> AsyncIterator[Any]:
+        yield SimpleNamespace(store=world.store, codec=world.codec, reader=world.log, tenant="demo")
+
+    for module in (keys, tenants):
+        monkeypatch.setattr(module, "open_log", open_it)
+    call("tenants", "create", "demo")
+    return world
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(aigestion, [*arguments, "--data-dir", "/unused"])
+
+
+def told(*arguments: str) -> list[dict[str, Any]]:
+    result = call(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_key_is_issued_expires_and_is_revoked() -> None:
+    (issued,) = told("keys", "create", "laptop", "--scope", "events", "--scope", "read")
+    key_id = issued["key_id"]
+    presented = parse_key(issued["key"])
+    assert presented is not None
+    assert presented.key_id == key_id
+    assert issued["scopes"] == ["read", "events"]
+
+    told("keys", "expire", key_id, "--at", "2d")
+    *_, active = told("keys", "list")
+    told("keys", "revoke", key_id)
+    *_, revoked = told("keys", "list")
+
+    assert (active["state"], revoked["state"]) == ("active", "revoked")
+    assert active["name"] == "laptop"
+    left = datetime.fromisoformat(active["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=1, hours=23) < left <= timedelta(days=2)
+    assert "secret_hash" not in active
+
+
+def test_the_list_is_a_table_and_shows_no_secret() -> None:
+    first = told("keys", "list")[0]
+
+    head, row = call("keys", "list").stdout.splitlines()
+
+    assert head.split() == ["KEY", "NAME", "SCOPES", "STATE", "ISSUED", "EXPIRES"]
+    assert row.startswith(f"{first['key_id']}  first  read write admin events  active")
+    assert row.endswith("never")
+
+
+@pytest.mark.parametrize("when", ["yesterday", "2020-01-01", "0d", "99999d", "2d ", ""])
+def test_an_end_that_is_none_is_a_wrong_call(when: str) -> None:
+    result = call("keys", "create", "laptop", "--scope", "read", "--expires", when)
+
+    assert result.exit_code == 2
+    assert "Invalid value for '--expires'" in result.stderr
+
+
+def test_a_tenant_nobody_made_gets_no_keys() -> None:
+    for arguments in (("list",), ("create", "laptop", "--scope", "read"), ("revoke", "k1")):
+        result = call("keys", *arguments, "--tenant", "acme")
+
+        assert result.exit_code == 1
+        assert "aigestion tenants create acme" in result.stderr
+
+
+def test_a_key_nobody_issued_cannot_be_revoked() -> None:
+    result = call("keys", "revoke", "0" * 12)
+
+    assert (result.exit_code, result.stderr) == (1, "error: There is no such key.\n")
