@@ -25,6 +25,7 @@ from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
 from aigestion.api.v1.search import search
 from aigestion.api.v1.stream import stream
+from aigestion.api.v1.tenants import tenants
 
 
 def create_app(doors: Doors) -> Litestar:
@@ -46,7 +47,7 @@ def create_app(doors: Doors) -> Litestar:
                     keys,
                 ],
             ),
-            Router("/v1", route_handlers=[projections]),
+            Router("/v1", route_handlers=[projections, tenants]),
             *system.ROUTES,
         ],
         state=State(

@@ -36,6 +36,8 @@ NEEDED_BY: Mapping[str, Scope | Literal["operator"]] = {
     "POST /v1/projections/{name}/rollback": "operator",
     "POST /v1/projections/{name}/verify": "operator",
     "GET /v1/search": "read",
+    "GET /v1/tenants": "operator",
+    "POST /v1/tenants": "operator",
 }
 """A key's scope, or who runs this installation. The operator may also see what `/v1/projections` shows."""
 

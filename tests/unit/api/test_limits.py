@@ -392,6 +392,8 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "POST /v1/projections/{name}/rollback": "expensive 10",
         "POST /v1/projections/{name}/verify": "expensive 10",
         "GET /v1/search": "read 5",
+        "GET /v1/tenants": "read 1",
+        "POST /v1/tenants": "write 1",
     }
 
 

@@ -88,6 +88,27 @@ def test_a_tenant_nobody_made_gets_no_keys() -> None:
         assert "aigestion tenants create acme" in result.stderr
 
 
+def test_tenants_are_listed_as_they_were_made() -> None:
+    told("tenants", "create", "acme", "--title", "Acme Ltd")
+    told("tenants", "create", "acme")
+
+    listed = told("tenants", "list")
+
+    assert [(one["tenant"], one["name"]) for one in listed] == [
+        ("demo", "demo"),
+        ("acme", "Acme Ltd"),
+    ]
+    assert call("tenants", "list").stdout.splitlines()[2].startswith("acme    Acme Ltd  ")
+
+
+@pytest.mark.parametrize("name", ["", "Acme", "1st", "a.b", "a" * 64, "acme\n", "é"])
+def test_a_bad_name_for_a_tenant_is_refused(name: str) -> None:
+    result = call("tenants", "create", name)
+
+    assert result.exit_code == 1
+    assert "cannot name a tenant" in result.stderr
+
+
 def test_a_key_nobody_issued_cannot_be_revoked() -> None:
     result = call("keys", "revoke", "0" * 12)
 

@@ -28,6 +28,12 @@ def test_a_tenant_is_created_once() -> None:
     given(created).when(CreateTenant("demo", "Demo")).then_nothing()
 
 
+def test_a_tenant_is_created_with_its_first_key_or_not_at_all() -> None:
+    created = TenantCreated(tenant="demo", name="Demo")
+    given().when(CreateTenant("demo", "Demo", ISSUE)).then(created, ISSUED)
+    given(created).when(CreateTenant("demo", "Demo", ISSUE)).then_nothing()
+
+
 def test_a_key_is_issued_and_revoked_once() -> None:
     given().when(ISSUE).then(ISSUED)
     given(ISSUED).when(RevokeKey("k1")).then(REVOKED)
