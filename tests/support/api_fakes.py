@@ -11,6 +11,8 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from prometheus_client import CollectorRegistry
 
+from aigestion.agents.catalog import AGENTS
+from aigestion.agents.definition import as_event
 from aigestion.api.doors import Doors, Limits
 from aigestion.api.keys import MintedKey, mint_key, token_hash
 from aigestion.api.projection_door import ProjectionDoor
@@ -111,6 +113,9 @@ class FakeDirectory:
         if name not in self.agent_names:
             return None
         return AgentRecord(tenant=tenant, agent=name, description="", hears=())
+
+    async def agents(self, tenant: str, *, min_position: int = 0) -> Answer[list[AgentRecord]]:
+        return Answer(1, [])
 
 
 class FakeConversations:
@@ -268,6 +273,8 @@ class World:
             ),
             health={name: self._check(name) for name in ("postgres", "nats", "clickhouse")},
             metrics=CollectorRegistry(),
+            agents={agent.name: as_event(agent) for agent in AGENTS},
+            models=("builtin/quote-1", "openai/big"),
             asyncapi=lambda: b'{"asyncapi": "3.0.0"}',
             operator_token_hash=token_hash(OPERATOR_TOKEN),
             draining=asyncio.Event(),

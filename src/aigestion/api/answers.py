@@ -77,9 +77,11 @@ _MEANINGS = {
     403: "`scope-missing`: the key lacks the scope that this path needs. `forbidden`: only the operator may.",
     404: "No such thing, or another tenant's.",
     409: "Against the rules.",
+    412: "`version-moved`: it is not at the version that `If-Match` names; `version` is the present one.",
     413: "Larger than the limit that `limit_bytes` names.",
     415: "A body of another content type than this path takes.",
-    422: "`idempotency-key-reused`: the same Idempotency-Key came with another request.",
+    422: "`idempotency-key-reused`: the same Idempotency-Key came with another request. "
+    "`unusable`: `errors` names all that is not there.",
     429: "`rate-limited`: there is room again after `Retry-After` seconds.",
     500: "A fault on our side.",
     503: "`view-behind` or `engine-unavailable`: try again after `Retry-After` seconds.",

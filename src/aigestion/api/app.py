@@ -15,6 +15,7 @@ from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
 from aigestion.api.scopes import Scopes
 from aigestion.api.sse import OpenStreams
+from aigestion.api.v1.agents import agents
 from aigestion.api.v1.analytics import usage
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
@@ -45,6 +46,7 @@ def create_app(doors: Doors) -> Litestar:
                     read_events,
                     documents,
                     keys,
+                    agents,
                 ],
             ),
             Router("/v1", route_handlers=[projections, tenants]),

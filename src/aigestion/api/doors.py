@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from aigestion.api.projection_door import ProjectionDoor
 from aigestion.commands.dispatcher import Dispatcher
+from aigestion.events.directory import AgentDefined
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.clock import Clock, utc_now
@@ -67,6 +68,10 @@ class Doors:
     vital: frozenset[str] = frozenset({"postgres"})
     """Without these nothing works; without another, what reads it says so, and all else goes on."""
     metrics: CollectorRegistry
+    agents: Mapping[str, AgentDefined] = field(default_factory=dict)
+    """What the program brings, by name: version 0 of each."""
+    models: tuple[str, ...] = ()
+    """What agents may ask, as `<provider>/<model>`."""
     asyncapi: Callable[[], bytes]
     """The AsyncAPI document as JSON."""
     operator_token_hash: str

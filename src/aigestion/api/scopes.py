@@ -14,6 +14,11 @@ NEEDED = "needed"
 """Where a route handler keeps its line of the table."""
 
 NEEDED_BY: Mapping[str, Scope | Literal["operator"]] = {
+    "GET /v1/agents": "read",
+    "GET /v1/agents/{name}": "read",
+    "PUT /v1/agents/{name}": "admin",
+    "POST /v1/agents/{name}/rollback": "admin",
+    "GET /v1/agents/{name}/versions": "read",
     "GET /v1/analytics/usage": "read",
     "GET /v1/conversations": "read",
     "POST /v1/conversations": "write",

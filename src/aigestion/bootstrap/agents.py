@@ -43,22 +43,41 @@ async def agent_worker(
         reader=log.reader,
         search=ContextSearch(queries.conversations, queries.search, queries.passages),
         model=model,
+        models={model_name(model): model},
         live=NatsLiveChannel(client),
         hashes=log.vault,
         blobs=log.blobs,
     )
     reactions = Reactions(AgentRunner(AGENTS, deps, locks).react)
-    names = [agent.name for agent in AGENTS]
+
+    async def ours() -> list[str]:
+        """Agents whose runs are ended here: the program's of every tenant, and those that tenants defined."""
+        return [*(agent.name for agent in AGENTS), *await queries.directory.defined()]
+
     try:
         yield AgentWorker(
             AgentSubscriber(nats_url, reactions, tls_context(nats_url, settings.nats.ca_file)),
-            Sweep(queries.runs, log.reader, reactions, names),
+            Sweep(queries.runs, log.reader, reactions, ours),
             reactions,
         )
     finally:
         await locks.close()
         if isinstance(model, OpenAIModel):
             await model.close()
+
+
+def model_name(model: ChatModel) -> str:
+    """What a definition calls it."""
+    return f"{model.provider}/{model.model}"
+
+
+def models_offered(settings: Settings) -> tuple[str, ...]:
+    """The names of the models that agents may ask, as far as settings tell."""
+    match settings.models.provider:
+        case "builtin":
+            return (f"{BuiltinModel.provider}/{BuiltinModel.model}",)
+        case "openai":
+            return (f"{OpenAIModel.provider}/{settings.openai.model}",)
 
 
 def _model(settings: Settings) -> ChatModel:

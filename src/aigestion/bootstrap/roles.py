@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from aigestion.api.app import create_app, create_operations_app
 from aigestion.api.doors import Operations
 from aigestion.api.server import serving
-from aigestion.bootstrap.agents import agent_worker
+from aigestion.bootstrap.agents import agent_worker, models_offered
 from aigestion.bootstrap.garbage import YOUNG_OBJECTS_FILLING_MAX, settle_garbage
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.parts import api_doors, live_hub, log_health, relay_health, views_health
@@ -146,6 +146,7 @@ async def run_api(settings: Settings, ready: Ready) -> None:
             role.health,
             key.get_secret_value() if key else None,
             volatile.limiter,
+            models_offered(settings),
         )
         http = settings.http
         port = await stack.enter_async_context(

@@ -14,7 +14,7 @@ from aigestion import __version__
 from aigestion.agents.worker import AgentWorker
 from aigestion.api.app import create_app
 from aigestion.api.server import serving
-from aigestion.bootstrap.agents import agent_worker
+from aigestion.bootstrap.agents import agent_worker, models_offered
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT, set_up_demo
 from aigestion.bootstrap.engines import Engines, embedded_engines
@@ -103,8 +103,9 @@ async def run_up(
         operator_key = _operator_key(data_dir)
         health = {**log_health(log, app), **relay_health(relay), **stores.health, **volatile.health}
         metrics = _metrics(watch, relay, side, worker, volatile.cached)
+        models = models_offered(settings)
         api = api_doors(
-            log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter
+            log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter, models
         )
         http = settings.http
         port = await stack.enter_async_context(

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from aigestion import __version__
+from aigestion.cli.agents import agents
 from aigestion.cli.ask import ask, chat
 from aigestion.cli.audit import audit
 from aigestion.cli.doctor import doctor
@@ -13,7 +14,7 @@ from aigestion.cli.events import events
 from aigestion.cli.keys import keys
 from aigestion.cli.projections import projections
 from aigestion.cli.replay import replay
-from aigestion.cli.roles import agents, api, migrate, project, relay
+from aigestion.cli.roles import api, migrate, project, relay
 from aigestion.cli.settings import settings
 from aigestion.cli.tenants import tenants
 from aigestion.cli.text import bad, one_line

@@ -1,23 +1,17 @@
 """`aigestion keys`: issue, list, expire and revoke a tenant's API keys, on the log itself."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from aigestion.cli.connection import open_log, whose
+from aigestion.cli.for_tenant import acting, looking
 from aigestion.cli.options import data_dir_option, json_option, run, tenant_option
 from aigestion.cli.text import json_line, second, table
-from aigestion.kernel.errors import NotFound
 
 if TYPE_CHECKING:
-    from aigestion.bootstrap.offline import OpenLog
-    from aigestion.commands.dispatcher import Dispatcher
-    from aigestion.kernel.context import Context
     from aigestion.queries.keys import KeyRecord
 
 SCOPES = ("read", "write", "admin", "events")
@@ -153,7 +147,7 @@ async def _create(
 
     minted = mint_key()
     command = IssueKey(minted.key_id, minted.secret_hash, name, in_order(scopes), expires)
-    async with _acting(tenant, data_dir) as (dispatcher, context):
+    async with acting(tenant, data_dir) as (dispatcher, context):
         outcome = await dispatcher.dispatch(command, context)
     return {
         "tenant": context.tenant,
@@ -166,7 +160,7 @@ async def _create(
 
 
 async def _change(command: Any, tenant: str | None, data_dir: Path) -> int:
-    async with _acting(tenant, data_dir) as (dispatcher, context):
+    async with acting(tenant, data_dir) as (dispatcher, context):
         return (await dispatcher.dispatch(command, context)).position
 
 
@@ -174,34 +168,8 @@ async def _list(tenant: str | None, data_dir: Path) -> "list[KeyRecord]":
     from aigestion.kernel.query import matching
     from aigestion.queries.keys import KEY_EVENTS, keys_in
 
-    async with open_log(data_dir) as log:
-        query = matching(types=KEY_EVENTS).scoped(await _known(tenant, log))
-        return keys_in(await log.reader.read(query))
-
-
-@asynccontextmanager
-async def _acting(
-    tenant: str | None, data_dir: Path
-) -> "AsyncIterator[tuple[Dispatcher, Context]]":
-    """The operator, at work for a tenant."""
-    from aigestion.commands.dispatcher import Dispatcher
-    from aigestion.kernel.context import Context
-
-    async with open_log(data_dir, appending=True) as log:
-        context = Context(tenant=await _known(tenant, log), actor="operator")
-        yield Dispatcher(log.store, log.codec), context
-
-
-async def _known(tenant: str | None, log: "OpenLog") -> str:
-    """The tenant that is meant; `NotFound` if nobody made it."""
-    from aigestion.events.directory import TenantCreated
-    from aigestion.kernel.query import matching
-
-    meant = whose(tenant, log)
-    query = matching(f"tenant:{meant}", types=(TenantCreated.stored_as,)).scoped(meant)
-    if not await log.reader.read(query, limit=1):
-        raise NotFound(f"There is no tenant {meant!r}. Make it: aigestion tenants create {meant}")
-    return meant
+    async with looking(tenant, data_dir) as (reader, whose):
+        return keys_in(await reader.read(matching(types=KEY_EVENTS).scoped(whose)))
 
 
 def _shown(key: "KeyRecord", now: datetime) -> dict[str, Any]:

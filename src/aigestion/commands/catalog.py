@@ -5,6 +5,7 @@ from typing import Any
 from aigestion.commands.conversation.post_interaction import post_interaction
 from aigestion.commands.conversation.start_conversation import start_conversation
 from aigestion.commands.directory.create_tenant import create_tenant
+from aigestion.commands.directory.define_agent import define_agent, roll_back_agent
 from aigestion.commands.directory.issue_key import expire_key, issue_key, revoke_key
 from aigestion.commands.directory.register_agent import register_agent
 from aigestion.commands.knowledge.add_document import add_document
@@ -23,6 +24,8 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = (
     expire_key,
     revoke_key,
     register_agent,
+    define_agent,
+    roll_back_agent,
     start_conversation,
     post_interaction,
     add_document,

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+from uuid import UUID
+
+import msgspec
 
 from aigestion.events.event import AgentName, Event, Tag
 
@@ -65,12 +68,44 @@ class AgentRegistered(Event, frozen=True, kw_only=True):
     """Stored names of the event types it reacts to."""
 
 
+class AgentLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one run of an agent may take."""
+
+    output_tokens_max: int = 1_024
+    history_turns_max: int = 12
+    passages_max: int = 5
+    call_seconds_max: int = 3_700
+    """The last guard against a call without end. Providers keep shorter limits, from the settings."""
+
+
+class AgentDefined(Event, frozen=True, kw_only=True):
+    """An agent of this tenant is like this from now on: one more version of its definition."""
+
+    stored_as: ClassVar[str] = "agent.defined"
+    agent: Annotated[AgentName, Tag("agent")]
+    agent_version: int
+    """1, 2, 3… Version 0 is what the program brings, if it brings an agent of this name."""
+    description: str
+    instructions: str
+    """A template: `{{date}}` and its like are filled in for each run."""
+    model: str | None
+    """`<provider>/<model>`; None for the one that this installation asks."""
+    hears: tuple[str, ...]
+    """Stored names of the event types it reacts to."""
+    documents: tuple[UUID, ...] | None
+    """What it may quote: these documents only; None for all of the tenant."""
+    limits: AgentLimits
+    rolled_back_to: int | None = None
+    """The version this one repeats, if it is a way back."""
+
+
 EVENTS: tuple[type[Event], ...] = (
     TenantCreated,
     KeyIssued,
     KeyExpirySet,
     KeyRevoked,
     AgentRegistered,
+    AgentDefined,
 )
 
 

@@ -13,6 +13,7 @@ class Category(StrEnum):
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"
     UNPROCESSABLE = "unprocessable"
+    MOVED_ON = "moved-on"
     TOO_LARGE = "too-large"
     TOO_MUCH = "too-much"
     UNAVAILABLE = "unavailable"
@@ -102,6 +103,20 @@ class RateLimited(AIGestionError):
 
     code = "rate-limited"
     category = Category.TOO_MUCH
+
+
+class Unusable(AIGestionError):
+    """Well-formed, but it names what there is not; `details["errors"]` names every fault."""
+
+    code = "unusable"
+    category = Category.UNPROCESSABLE
+
+
+class VersionMoved(AIGestionError):
+    """It is not at the version that the caller has seen; `details["version"]` is the present one."""
+
+    code = "version-moved"
+    category = Category.MOVED_ON
 
 
 class IdempotencyKeyReused(AIGestionError):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aigestion.events.directory import (
+    AgentDefined,
     AgentRegistered,
     KeyExpirySet,
     KeyIssued,
@@ -18,7 +19,7 @@ from aigestion.readstores.port import Change, Put
 
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
-    """A row a tenant, a row a key (revoked or not), a row an agent."""
+    """A row a tenant, a row a key (revoked or not), a row an agent that is registered, one for each defined."""
     event, tenant = recorded.data, recorded.tenant
     fields: dict[str, Any]
     match event:
@@ -49,6 +50,14 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
                 "hears": list(event.hears),
             }
             return [_put(recorded, "agents", f"{tenant}/{event.agent}", fields)]
+        case AgentDefined():
+            fields = {
+                "agent": event.agent,
+                "agent_version": event.agent_version,
+                "description": storable(event.description),
+                "hears": list(event.hears),
+            }
+            return [_put(recorded, "definitions", f"{tenant}/{event.agent}", fields)]
         case _:
             return []
 
@@ -63,8 +72,8 @@ directory = Projection(
     name="directory",
     version=2,
     store="lists",
-    collections=("tenants", "keys", "agents"),
-    reads=(TenantCreated, KeyIssued, KeyExpirySet, KeyRevoked, AgentRegistered),
+    collections=("tenants", "keys", "agents", "definitions"),
+    reads=(TenantCreated, KeyIssued, KeyExpirySet, KeyRevoked, AgentRegistered, AgentDefined),
     key=by_tag("key", "agent"),
     project=project,
 )

@@ -9,6 +9,7 @@ import msgspec
 from aigestion.projections.progress import Progress
 from aigestion.queries.answer import Answer, Cursors, Page, checked_limit
 from aigestion.queries.statements import fetch
+from aigestion.readstores.port import View
 
 
 class TenantRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,8 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     hears: tuple[str, ...]
     """Stored names of the event types it reacts to."""
+    agent_version: int = 0
+    """The latest version of its definition; 0 if the tenant has defined none."""
 
 
 class DirectoryQueries:
@@ -54,15 +57,22 @@ class DirectoryQueries:
 
     async def agent(self, tenant: str, name: str, *, min_position: int = 0) -> AgentRecord | None:
         """One agent; None if the tenant has none of that name."""
-        agents = await self._agents(tenant, name, min_position)
+        view, _ = await self._progress.at_least("directory", min_position)
+        agents = await self._agents(view, tenant, name)
         return agents[0] if agents else None
 
-    async def agents(self, tenant: str, *, min_position: int = 0) -> list[AgentRecord]:
+    async def agents(self, tenant: str, *, min_position: int = 0) -> Answer[list[AgentRecord]]:
         """A tenant's agents by name."""
-        return await self._agents(tenant, None, min_position)
+        view, position = await self._progress.at_least("directory", min_position)
+        stale = self._progress.stale("directory", tenant)
+        return Answer(position, await self._agents(view, tenant, None), stale)
 
-    async def _agents(self, tenant: str, name: str | None, min_position: int) -> list[AgentRecord]:
-        view, _ = await self._progress.at_least("directory", min_position)
+    async def defined(self) -> list[str]:
+        """The agents that tenants defined, each as `<tenant>/<name>`."""
+        view, _ = await self._progress.at_least("directory")
+        return [row["key"] for row in await fetch(self._pool, "defined_agents", view)]
+
+    async def _agents(self, view: View, tenant: str, name: str | None) -> list[AgentRecord]:
         rows = await fetch(self._pool, "agents", view, tenant, name)
         return [
             msgspec.convert({**row, "hears": msgspec.json.decode(row["hears"])}, AgentRecord)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aigestion.events.directory import AgentRegistered
+from aigestion.events.directory import AgentDefined, AgentLimits, AgentRegistered
 from aigestion.queries.directory import AgentRecord, DirectoryQueries
 from tests.support.history import History
 from tests.support.postgres_views import Views
@@ -26,5 +26,38 @@ async def test_agents_are_found_within_their_tenant(
     assert await queries.agent("demo", "assistant") == AgentRecord(
         tenant="demo", agent="assistant", description="Now.", hears=("user.voice",)
     )
-    assert [agent.agent for agent in await queries.agents("demo")] == ["assistant", "writer"]
+    assert [agent.agent for agent in (await queries.agents("demo")).data] == ["assistant", "writer"]
     assert await queries.agent("demo", "spy") is None
+
+
+async def test_a_definition_goes_before_what_was_registered(
+    views: Views, queries: DirectoryQueries
+) -> None:
+    history = History()
+    history.happened(AgentRegistered(agent="assistant", description="First.", hears=("user.chat",)))
+    history.happened(defined("assistant", 1))
+    history.happened(defined("writer", 2))
+    history.happened(AgentRegistered(agent="assistant", description="Again.", hears=()))
+    history.happened(defined("spy", 1), tenant="acme")
+    await views.show(history.events)
+
+    shown = (await queries.agents("demo")).data
+    assert [(one.agent, one.agent_version, one.description) for one in shown] == [
+        ("assistant", 1, "Ours."),
+        ("writer", 2, "Ours."),
+    ]
+    assert sorted(await queries.defined()) == ["acme/spy", "demo/assistant", "demo/writer"]
+    assert await queries.agent("demo", "spy") is None
+
+
+def defined(agent: str, number: int) -> AgentDefined:
+    return AgentDefined(
+        agent=agent,
+        agent_version=number,
+        description="Ours.",
+        instructions="Be short.",
+        model=None,
+        hears=("user.voice",),
+        documents=None,
+        limits=AgentLimits(),
+    )

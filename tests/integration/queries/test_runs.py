@@ -107,3 +107,15 @@ async def test_runs_of_other_agents_do_not_count(views: Views, queries: RunQueri
 
     assert await queries.unfinished(["elsewhere"], idle_before=at, limit=10) == []
     assert len(await queries.unfinished(["assistant"], idle_before=at, limit=10)) == 1
+
+
+async def test_an_agent_of_one_tenant_may_be_asked_for(views: Views, queries: RunQueries) -> None:
+    history = History()
+    ours = history.happened(chat("One", agent="writer"))
+    history.happened(chat("Two", agent="writer"), tenant="acme")
+    await views.show(history.events)
+    late = ours.recorded_at + timedelta(minutes=1)
+
+    found = await queries.unfinished(["assistant", "demo/writer"], idle_before=late, limit=10)
+
+    assert [run.in_reply_to for run in found] == [ours.id]

@@ -370,6 +370,11 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
                 charges[f"{method} {route.path_format}"] = f"{charge.route_class} {charge.cost}"
 
     assert charges == {
+        "GET /v1/agents": "read 1",
+        "GET /v1/agents/{name}": "read 1",
+        "PUT /v1/agents/{name}": "write 1",
+        "POST /v1/agents/{name}/rollback": "write 1",
+        "GET /v1/agents/{name}/versions": "read 1",
         "GET /v1/analytics/usage": "read 5",
         "GET /v1/conversations": "read 1",
         "POST /v1/conversations": "write 1",

@@ -1,45 +1,16 @@
 """`aigestion keys` and `tenants`: on a log in memory."""
 
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from aigestion.api.keys import parse_key
-from aigestion.cli import keys, tenants
-from aigestion.cli.app import aigestion
-from tests.support.api_fakes import World
+from tests.unit.cli.tenant_log import call, open_world, told
 
 
 @pytest.fixture(autouse=True)
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """A log with the tenant `demo`, where commands look for one."""
-    world = World()
-
-    @asynccontextmanager
-    async def open_it(_data_dir: Path, *, appending: bool = False) -> AsyncIterator[Any]:
-        yield SimpleNamespace(store=world.store, codec=world.codec, reader=world.log, tenant="demo")
-
-    for module in (keys, tenants):
-        monkeypatch.setattr(module, "open_log", open_it)
-    call("tenants", "create", "demo")
-    return world
-
-
-def call(*arguments: str) -> Result:
-    return CliRunner().invoke(aigestion, [*arguments, "--data-dir", "/unused"])
-
-
-def told(*arguments: str) -> list[dict[str, Any]]:
-    result = call(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
+def world(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_world(monkeypatch)
 
 
 def test_a_key_is_issued_expires_and_is_revoked() -> None:

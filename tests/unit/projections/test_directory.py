@@ -1,6 +1,8 @@
 """The read model `directory`: events when projected, then changes."""
 
 from aigestion.events.directory import (
+    AgentDefined,
+    AgentLimits,
     AgentRegistered,
     KeyExpirySet,
     KeyIssued,
@@ -10,6 +12,17 @@ from aigestion.events.directory import (
 from aigestion.projections.directory import project
 from aigestion.readstores.port import Put
 from tests.support.history import BEGINNING, History, chat
+
+DEFINED = AgentDefined(
+    agent="assistant",
+    agent_version=2,
+    description="Ours.",
+    instructions="Be short.",
+    model=None,
+    hears=("user.chat",),
+    documents=None,
+    limits=AgentLimits(),
+)
 
 
 def test_a_tenant_is_a_row() -> None:
@@ -80,6 +93,22 @@ def test_an_agent_is_a_row_with_what_it_hears() -> None:
         "hears": ["user.chat"],
     }
     assert changes == [Put("agents", "demo/assistant", expected)]
+
+
+def test_a_defined_agent_is_a_row_beside_the_registered_one() -> None:
+    recorded = History().happened(DEFINED)
+
+    changes = project(recorded)
+
+    expected = {
+        "tenant": "demo",
+        "position": 1,
+        "agent": "assistant",
+        "agent_version": 2,
+        "description": "Ours.",
+        "hears": ["user.chat"],
+    }
+    assert changes == [Put("definitions", "demo/assistant", expected)]
 
 
 def test_what_is_not_in_the_directory_changes_nothing() -> None:

@@ -32,3 +32,14 @@ CREATE TABLE IF NOT EXISTS {view}.agents (
     position bigint
 );
 CREATE INDEX IF NOT EXISTS agents_by_tenant ON {view}.agents (tenant, agent);
+
+CREATE TABLE IF NOT EXISTS {view}.definitions (
+    key text COLLATE "C" PRIMARY KEY,
+    tenant text,
+    agent text,
+    agent_version bigint,
+    description text,
+    hears json,
+    position bigint
+);
+CREATE INDEX IF NOT EXISTS definitions_by_tenant ON {view}.definitions (tenant, agent);
