@@ -7,14 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from prometheus_client import CollectorRegistry
 
+from aigestion.agents.catalog import AGENTS
+from aigestion.agents.definition import as_event
 from aigestion.api.doors import Doors, Limits
 from aigestion.api.keys import MintedKey, mint_key, token_hash
 from aigestion.api.projection_door import ProjectionDoor
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.events.catalog import Catalog
+from aigestion.events.directory import SCOPES
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.keyring import KeyTable
 from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, MemoryKeyTable
@@ -33,9 +37,10 @@ from aigestion.projections.redrive import Redriven
 from aigestion.projections.stages import OnProgress
 from aigestion.queries.answer import Answer, Cursors, Page, checked_limit
 from aigestion.queries.conversations import ConversationFilter, ConversationSummary, Transcript
-from aigestion.queries.directory import AgentRecord, KeyRecord
+from aigestion.queries.directory import AgentRecord
 from aigestion.queries.documents import Document, DocumentSummary
 from aigestion.queries.feed import FeedQueries
+from aigestion.queries.keys import KeyRecord, KeySummary
 from aigestion.queries.runs import Run, RunFilter, RunSummary
 from aigestion.queries.search import Hit
 from aigestion.ratelimit.routes import RouteLimits
@@ -60,33 +65,58 @@ class MemoryMasterKey:
         return self._cipher.decrypt(bytes(12), wrapped, context)
 
 
-class FakeDirectory:
-    """Keys and agents that were put into it."""
+class FakeKeys:
+    """Keys that were put into it."""
 
     def __init__(self) -> None:
         self.keys: dict[str, KeyRecord] = {}
-        self.agent_names = {"assistant"}
         self.lookups = 0
 
-    def issue(self, tenant: str, *, revoked: bool = False) -> MintedKey:
+    def issue(self, tenant: str, scopes: Sequence[str] = SCOPES, **fields: Any) -> MintedKey:
         minted = mint_key()
+        shown: dict[str, Any] = {
+            "name": "a test",
+            "issued_at": NOW,
+            "issued_by": "operator",
+            "expires_at": None,
+            "revoked_at": None,
+            "position": len(self.keys) + 1,
+        }
         self.keys[minted.key_id] = KeyRecord(
             key_id=minted.key_id,
             tenant=tenant,
             secret_hash=minted.secret_hash,
-            name="a test",
-            revoked=revoked,
+            scopes=tuple(scopes),
+            **shown | fields,
         )
         return minted
+
+    def change(self, minted: MintedKey, **fields: Any) -> None:
+        self.keys[minted.key_id] = msgspec.structs.replace(self.keys[minted.key_id], **fields)
 
     async def key(self, key_id: str, *, min_position: int = 0) -> KeyRecord | None:
         self.lookups += 1
         return self.keys.get(key_id)
 
+    async def page(self, tenant: str, **_: Any) -> Answer[Page[KeySummary]]:
+        found = [one for one in self.keys.values() if one.tenant == tenant]
+        shown = [msgspec.convert(one, KeySummary, from_attributes=True) for one in found]
+        return Answer(1, Page(shown, None))
+
+
+class FakeDirectory:
+    """Agents that were put into it."""
+
+    def __init__(self) -> None:
+        self.agent_names = {"assistant"}
+
     async def agent(self, tenant: str, name: str, *, min_position: int = 0) -> AgentRecord | None:
         if name not in self.agent_names:
             return None
         return AgentRecord(tenant=tenant, agent=name, description="", hears=())
+
+    async def agents(self, tenant: str, *, min_position: int = 0) -> Answer[list[AgentRecord]]:
+        return Answer(1, [])
 
 
 class FakeConversations:
@@ -248,6 +278,7 @@ class World:
         self.progress = Progress(["conversations"])
         self.progress.advance(VIEW, 0)
         self.directory = FakeDirectory()
+        self.keys = FakeKeys()
         self.conversations = FakeConversations(self.progress)
         self.documents = FakeDocuments()
         self.runs = FakeRuns()
@@ -257,7 +288,7 @@ class World:
         self.store.on_append.append(lambda head: self.live.put(Wake(head)))
         self.redriven: list[tuple[str, str | None]] = []
         self.sick: dict[str, Exception] = {}
-        self.demo = self.directory.issue("demo")
+        self.demo = self.keys.issue("demo")
         self.doors = Doors(
             dispatcher=self.dispatcher,
             conversations=self.conversations,  # type: ignore[arg-type]
@@ -267,6 +298,7 @@ class World:
             usage=self.usage,  # type: ignore[arg-type]
             feed=FeedQueries(self.log),
             directory=self.directory,  # type: ignore[arg-type]
+            keys=self.keys,  # type: ignore[arg-type]
             log=self.log,
             live=self.live,  # type: ignore[arg-type]
             vault=self.vault,
@@ -281,6 +313,8 @@ class World:
             ),
             health={name: self._check(name) for name in ("postgres", "nats", "clickhouse")},
             metrics=CollectorRegistry(),
+            agents={agent.name: as_event(agent) for agent in AGENTS},
+            models=("builtin/quote-1", "openai/big"),
             asyncapi=lambda: b'{"asyncapi": "3.0.0"}',
             operator_token_hash=token_hash(OPERATOR_TOKEN),
             draining=asyncio.Event(),

@@ -23,6 +23,8 @@ from aigestion.queries.passage_hit import PassageHit
 
 CANDIDATES_MAX = 24
 """How many passages each of the two searches may offer."""
+CANDIDATES_OF_SOME_MAX = 200
+"""The same, if only some documents may be quoted: the searches know nothing of that."""
 QUESTION_CHARS_MAX = 1_000
 """How much of a long message the searches are asked with."""
 SIMILARITY_MIN = 0.84
@@ -121,31 +123,40 @@ class ContextSearch:
         return History(tuple(turn for _, turn in turns), turns[0][0], turns[-1][0])
 
     async def passages(
-        self, tenant: str, question: Turn, history: History, as_of: int, limits: Limits
+        self,
+        tenant: str,
+        question: Turn,
+        history: History,
+        as_of: int,
+        limits: Limits,
+        documents: tuple[UUID, ...] | None = None,
     ) -> tuple[Found, ...]:
-        """The best passages, numbered from 1; none if nothing fits or nothing is asked.
+        """The best passages, of these documents only, numbered from 1; none if nothing fits or is asked.
 
         One of the two searches may fail. `Unavailable` if both do.
         """
-        if small_talk(question.text):
+        if small_talk(question.text) or documents == ():
             return ()
+        most = CANDIDATES_MAX if documents is None else CANDIDATES_OF_SOME_MAX
         asked = _search_text(question, history)
         by_meaning, by_words = await asyncio.gather(
             # Embedding a library takes minutes, and nobody waits that long: what is newer is found by
             # its words meanwhile.
             self._attempt(
                 "passages by meaning",
-                lambda _: self._by_meaning.nearest(tenant, asked, limit=CANDIDATES_MAX),
+                lambda _: self._by_meaning.nearest(tenant, asked, limit=most),
                 as_of,
             ),
             self._attempt(
                 "passages by words",
-                lambda at: self._by_words.passages(tenant, asked, CANDIDATES_MAX, min_position=at),
+                lambda at: self._by_words.passages(tenant, asked, most, min_position=at),
                 as_of,
             ),
         )
         if by_meaning is None and by_words is None:
             raise Unavailable("No search over the documents answers.", engine="search")
+        if documents is not None:
+            by_meaning, by_words = _only(documents, by_meaning), _only(documents, by_words)
         near = [hit for hit in by_meaning or () if hit.score >= self._similarity_min]
         words = content_words(asked)
         worded = [hit for hit in by_words or () if _coverage(words, hit.text) >= COVERAGE_MIN]
@@ -164,6 +175,10 @@ class ContextSearch:
         except (Unavailable, ViewBehind) as error:
             _log.info("%s: going on without: %s", what, error)
             return None
+
+
+def _only(documents: tuple[UUID, ...], hits: list[PassageHit] | None) -> list[PassageHit]:
+    return [hit for hit in hits or () if hit.document_id in documents]
 
 
 def _search_text(question: Turn, history: History) -> str:

@@ -1,6 +1,10 @@
 """What an agent is: its name, what it hears, what it is told, and its limits."""
 
+from uuid import UUID
+
 import msgspec
+
+from aigestion.events.directory import AgentDefined, AgentLimits
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,3 +35,49 @@ class AgentDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """Stored names of the event types it reacts to."""
     instructions: str
     limits: Limits = Limits()
+    version: int = 0
+    """0 is what the program brings."""
+    model: str | None = None
+    """`<provider>/<model>`; None for the one this process asks."""
+    documents: tuple[UUID, ...] | None = None
+    """What it may quote; None for all documents."""
+
+
+def definition_of(event: AgentDefined) -> AgentDefinition:
+    """What a tenant defined, as the runner takes it."""
+    limits = Limits(
+        output_tokens_max=event.limits.output_tokens_max,
+        history_turns_max=event.limits.history_turns_max,
+        passages_max=event.limits.passages_max,
+        call_seconds_max=event.limits.call_seconds_max,
+    )
+    return AgentDefinition(
+        name=event.agent,
+        description=event.description,
+        hears=event.hears,
+        instructions=event.instructions,
+        limits=limits,
+        version=event.agent_version,
+        model=event.model,
+        documents=event.documents,
+    )
+
+
+def as_event(agent: AgentDefinition) -> AgentDefined:
+    """What the program brings, as version 0 of a definition."""
+    limits = AgentLimits(
+        output_tokens_max=agent.limits.output_tokens_max,
+        history_turns_max=agent.limits.history_turns_max,
+        passages_max=agent.limits.passages_max,
+        call_seconds_max=int(agent.limits.call_seconds_max),
+    )
+    return AgentDefined(
+        agent=agent.name,
+        agent_version=agent.version,
+        description=agent.description,
+        instructions=agent.instructions,
+        model=agent.model,
+        hears=agent.hears,
+        documents=agent.documents,
+        limits=limits,
+    )

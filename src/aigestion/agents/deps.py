@@ -1,8 +1,8 @@
 """What a reaction works with; bootstrap fills it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from aigestion.agents.context import ContextSearch
 from aigestion.agents.manifest import KeyedHash
@@ -22,8 +22,11 @@ class AgentDeps:
     reader: LogReader
     search: ContextSearch
     model: ChatModel
+    """What agents ask that name no model."""
     live: LiveChannel
     hashes: KeyedHash
     blobs: BlobStore
+    models: Mapping[str, ChatModel] = field(default_factory=dict)
+    """Those that agents may name, as `<provider>/<model>`."""
     clock: Clock = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

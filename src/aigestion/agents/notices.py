@@ -24,6 +24,14 @@ _EARLY: dict[str, dict[Language, str]] = {
         "en": "The documents cannot be searched right now. Please ask again in a minute.",
         "es": "Ahora no se puede buscar en los documentos. Vuelve a preguntar en un minuto.",
     },
+    "not-heard": {
+        "en": "This agent does not react to messages of this kind.",
+        "es": "Este agente no reacciona a mensajes de este tipo.",
+    },
+    "model-unavailable": {
+        "en": "The language model that this agent asks is not set up here.",
+        "es": "El modelo de lenguaje que usa este agente no está configurado aquí.",
+    },
     "erased": {
         "en": "What this answer would need has been erased.",
         "es": "Lo que esta respuesta necesitaría ha sido borrado.",

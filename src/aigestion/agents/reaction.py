@@ -16,12 +16,13 @@ from aigestion.agents.progress import RunProgress, progress_of
 from aigestion.agents.prompt import Prompt
 from aigestion.agents.run_record import RunRecord
 from aigestion.agents.turns import turn_of_event
+from aigestion.commands.directory.template import rendered
 from aigestion.events.conversation import Citation
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelRequested
 from aigestion.eventstore.reader import TenantEvents
 from aigestion.kernel.errors import Refused, SubjectErased, Unavailable, ViewBehind
-from aigestion.llm.port import Done, Failed, Source
+from aigestion.llm.port import ChatModel, Done, Failed, Source
 from aigestion.messaging.port import Delta
 
 CONTEXT_PAUSE_SECONDS = 1.0
@@ -40,7 +41,8 @@ class Reaction:
         self._agent = agent
         self._limits = agent.limits
         self._heard = heard
-        self._record = RunRecord(deps, agent.name, heard)
+        self._model = deps.models.get(agent.model) if agent.model else deps.model
+        self._record = RunRecord(deps, agent, heard)
         self._question = turn_of_event(heard.data)
         self._said: list[str] = []
         """The pieces of the reply so far: what was said is not taken back, and kept if it breaks off."""
@@ -63,8 +65,14 @@ class Reaction:
         if self._heard.erased:
             await self._record.failed("erased")
             return
+        if self._heard.type not in self._agent.hears:
+            await self._record.failed("not-heard")
+            return
+        if self._model is None:
+            await self._record.failed("model-unavailable")
+            return
         try:
-            answering = self._answer(progress)
+            answering = self._answer(progress, self._model)
             if not await done_unless_cancelled(
                 answering, self._deps.reader, self._heard.tenant, self._record.run_id
             ):
@@ -105,14 +113,14 @@ class Reaction:
         )
         return ends_run
 
-    async def _answer(self, progress: RunProgress) -> None:
+    async def _answer(self, progress: RunProgress, model: ChatModel) -> None:
         prompt = await self._patiently_prompted(progress)
         if prompt is None:
             await self._record.failed("context-unavailable")
             return
         manifest = await manifest_of(prompt, self._deps.hashes, self._deps.blobs)
         for attempt in range(progress.attempts + 1, self._limits.attempts_max + 1):
-            pause_seconds = await self._ask(prompt, manifest, attempt)
+            pause_seconds = await self._ask(model, prompt, manifest, attempt)
             if pause_seconds is None:
                 return
             await self._deps.sleep(pause_seconds)
@@ -140,7 +148,12 @@ class Reaction:
         )
         if progress.context is None:
             found = await search.passages(
-                heard.tenant, self._question, history, heard.position, self._limits
+                heard.tenant,
+                self._question,
+                history,
+                heard.position,
+                self._limits,
+                self._agent.documents,
             )
             await self._record.context_retrieved(
                 len(history.turns), [one.retrieved for one in found]
@@ -153,19 +166,32 @@ class Reaction:
         return Prompt(
             tenant=heard.tenant,
             user_id=heard.data.user_id,
-            system=self._agent.instructions,
+            system=self._instructions(),
             history=history,
             sources=sources,
             question=self._question,
             asked_at=heard.position,
         )
 
-    async def _ask(self, prompt: Prompt, manifest: tuple[str, ...], attempt: int) -> float | None:
+    def _instructions(self) -> str:
+        """What an agent is told depends on its definition and the event alone."""
+        return rendered(
+            self._agent.instructions,
+            {
+                "agent": self._agent.name,
+                "date": f"{self._heard.occurred_at:%Y-%m-%d}",
+                "tenant": self._heard.tenant,
+            },
+        )
+
+    async def _ask(
+        self, model: ChatModel, prompt: Prompt, manifest: tuple[str, ...], attempt: int
+    ) -> float | None:
         """One attempt. Seconds to wait before the next one; None if the run is at its end."""
-        model, tokens_max = self._deps.model, self._limits.output_tokens_max
+        tokens_max = self._limits.output_tokens_max
         parameters = {**model.parameters, "output_tokens_max": tokens_max}
         try:
-            call = await self._record.model_requested(attempt, parameters, manifest)
+            call = await self._record.model_requested(model, attempt, parameters, manifest)
         except Refused:
             _log.warning("run %s: somebody else is at work on it", self._record.run_id)
             return None

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from aigestion.agents.call import CallResult
+from aigestion.agents.definition import AgentDefinition
 from aigestion.agents.deps import AgentDeps
 from aigestion.agents.notices import notice
 from aigestion.agents.turns import turn_of_event
@@ -30,7 +31,7 @@ from aigestion.events.run import (
 from aigestion.kernel.context import Context
 from aigestion.kernel.errors import TooMuchContention, Unavailable
 from aigestion.kernel.ids import derived_id
-from aigestion.llm.port import Done
+from aigestion.llm.port import ChatModel, Done
 from aigestion.llm.words import language_of
 
 RECORDING_ATTEMPTS_MAX = 5
@@ -43,15 +44,16 @@ _log = logging.getLogger(__name__)
 class RunRecord:
     """The run of one agent that heard one event."""
 
-    def __init__(self, deps: AgentDeps, agent: str, heard: Recorded[Any]) -> None:
-        self.run_id = derived_id(heard.id, agent)
+    def __init__(self, deps: AgentDeps, agent: AgentDefinition, heard: Recorded[Any]) -> None:
+        self.run_id = derived_id(heard.id, agent.name)
         self._deps = deps
-        self._agent = agent
+        self._agent = agent.name
+        self._agent_version = agent.version
         self._heard = heard
         self._language = language_of(turn_of_event(heard.data).text)
         self._context = Context(
             tenant=heard.tenant,
-            actor=f"agent:{agent}",
+            actor=f"agent:{agent.name}",
             correlation_id=heard.correlation_id,
             causation_id=heard.id,
         )
@@ -63,6 +65,7 @@ class RunRecord:
                 conversation_id=self._heard.data.conversation_id,
                 agent=self._agent,
                 in_reply_to=self._heard.id,
+                agent_version=self._agent_version,
             )
         )
 
@@ -72,10 +75,13 @@ class RunRecord:
         )
 
     async def model_requested(
-        self, attempt: int, parameters: dict[str, Any], manifest: tuple[str, ...]
+        self,
+        model: ChatModel,
+        attempt: int,
+        parameters: dict[str, Any],
+        manifest: tuple[str, ...],
     ) -> ModelRequested:
         """`Refused` if the run has ended or has a call open: somebody else is at work on it."""
-        model = self._deps.model
         command = RequestModel(
             run_id=self.run_id,
             call_id=derived_id(self.run_id, f"model/{attempt}"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -41,14 +41,14 @@ class Sweep:
         runs: UnfinishedRuns,
         reader: LogReader,
         reactions: Reactions,
-        agents: Iterable[str],
+        agents: Callable[[], Awaitable[Sequence[str]]],
         *,
         clock: Clock = utc_now,
     ) -> None:
         self._runs = runs
         self._reader = reader
         self._reactions = reactions
-        self._agents = tuple(agents)
+        self._agents = agents
         self._clock = clock
 
     async def run(self) -> None:
@@ -77,7 +77,7 @@ class Sweep:
         """Begin a reaction for every run that is unfinished and was not touched for so long."""
         idle_before = self._clock() - timedelta(seconds=idle_seconds)
         for run in await self._runs.unfinished(
-            self._agents, idle_before=idle_before, limit=RUNS_A_SWEEP_MAX
+            await self._agents(), idle_before=idle_before, limit=RUNS_A_SWEEP_MAX
         ):
             position = run.event_position or await self._position(run)
             if position is not None:

@@ -88,12 +88,14 @@ PAGE_HEADERS = [*READ_HEADERS, LINK_HEADER]
 _MEANINGS = {
     400: "Malformed, or against the schema: `errors` names every bad field.",
     401: "No API key, or one that opens nothing.",
-    403: "Only the operator's token may do this.",
+    403: "`scope-missing`: the key lacks the scope that this path needs. `forbidden`: only the operator may.",
     404: "No such thing, or another tenant's.",
     409: "Against the rules.",
+    412: "`version-moved`: it is not at the version that `If-Match` names; `version` is the present one.",
     413: "Larger than the limit that `limit_bytes` names.",
     415: "A body of another content type than this path takes.",
-    422: "`idempotency-key-reused`: the same Idempotency-Key came with another request.",
+    422: "`idempotency-key-reused`: the same Idempotency-Key came with another request. "
+    "`unusable`: `errors` names all that is not there.",
     429: "`rate-limited`: there is room again after `Retry-After` seconds.",
     500: "A fault on our side.",
     503: "`view-behind` or `engine-unavailable`: try again after `Retry-After` seconds.",
@@ -101,12 +103,12 @@ _MEANINGS = {
 
 
 def problems(*statuses: int) -> Mapping[int, ResponseSpec]:
-    """What can go wrong, for the OpenAPI document; 400, 401, 429, 500 and 503 always can."""
+    """What can go wrong, for the OpenAPI document; 400, 401, 403, 429, 500 and 503 always can."""
     return {
         status: ResponseSpec(
             Problem, description=_MEANINGS[status], media_type=PROBLEM_JSON, generate_examples=False
         )
-        for status in sorted({400, 401, 429, 500, 503, *statuses})
+        for status in sorted({400, 401, 403, 429, 500, 503, *statuses})
     }
 
 
@@ -120,12 +122,20 @@ class Answered(Response[T]):
     """JSON and its position. Lean on purpose: the framework's own answer costs more than a decision."""
 
     def __init__(
-        self, content: T, position: int, status: int | None = None, *, stale: bool = False
+        self,
+        content: T,
+        position: int,
+        status: int | None = None,
+        *,
+        stale: bool = False,
+        tag: str | None = None,
     ) -> None:
+        """`tag`: the content's version, where it has one; also what `If-Match` of a change names."""
         self.content = content
         self.position = position
         self.status_code = status
         self.stale = stale
+        self.tag = None if tag is None else b'"%b"' % tag.encode()
 
     def to_asgi_response(
         self, app: Any, request: Any, *, status_code: int | None = None, **_: Any
@@ -136,10 +146,12 @@ class Answered(Response[T]):
         if self.stale:  # what is missing in it may come at any time, and with it no new position
             headers.append((b"aigestion-stale", b"true"))
         elif request.method == "GET":
-            tag = entity_tag(body)
+            tag = self.tag or entity_tag(body)
             headers += keeping(tag)
             if has_it(request.headers.get("if-none-match"), tag):
                 status, body = 304, b""
+        elif self.tag is not None:
+            headers.append((b"etag", self.tag))
         if body:
             headers += ((b"content-type", _JSON), (b"content-length", b"%d" % len(body)))
             if cursor := getattr(self.content, "next_cursor", None):

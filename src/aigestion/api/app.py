@@ -17,17 +17,21 @@ from aigestion.api.limits import Charging
 from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
+from aigestion.api.scopes import Scopes
 from aigestion.api.sse import OpenStreams
+from aigestion.api.v1.agents import agents
 from aigestion.api.v1.analytics import usage
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
 from aigestion.api.v1.events import read_events, stream_events
 from aigestion.api.v1.interactions import post_interaction
+from aigestion.api.v1.keys import keys
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
 from aigestion.api.v1.runs import runs
 from aigestion.api.v1.search import search
 from aigestion.api.v1.stream import stream
+from aigestion.api.v1.tenants import tenants
 
 READABLE_HEADERS = (
     *("Aigestion-Position", "Aigestion-Stale", "ETag", "Link", "Request-Id", "Retry-After"),
@@ -60,15 +64,17 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     read_events,
                     stream_events,
                     documents,
+                    keys,
+                    agents,
                 ],
             ),
-            Router("/v1", route_handlers=[projections]),
+            Router("/v1", route_handlers=[projections, tenants]),
             *system.ROUTES,
         ],
         state=State(
             {
                 "doors": doors,
-                "api_keys": Keys(doors.directory),
+                "api_keys": Keys(doors.keys, doors.clock),
                 "charging": charging,
                 "streams": OpenStreams(doors.metrics),
             }
@@ -79,7 +85,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
         exception_handlers={Exception: problem_of},
         openapi_config=openapi_config(),
         cors_config=_cors(cors_origins) if cors_origins else None,
-        plugins=[BodySchemas(), PydanticPlugin()],
+        plugins=[BodySchemas(), PydanticPlugin(), Scopes()],
         logging_config=None,
     )
     methods = {route.path_format: ", ".join(sorted(route.methods)) for route in _http(app)}

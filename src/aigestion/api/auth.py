@@ -1,5 +1,7 @@
 """Who may come in. Run before a route, and not as its guards: those cost a copy of the route each time."""
 
+import asyncio
+import logging
 import re
 import time
 from collections import OrderedDict
@@ -11,13 +13,26 @@ from aigestion.api.doors import Doors
 from aigestion.api.keys import PresentedKey, parse_key, same_hash, token_hash
 from aigestion.api.limits import OPERATOR, Charging
 from aigestion.api.request import Caller
-from aigestion.kernel.errors import Forbidden, InvalidInput, Unauthenticated
-from aigestion.queries.directory import DirectoryQueries, KeyRecord
+from aigestion.api.scopes import NEEDED
+from aigestion.kernel.clock import Clock
+from aigestion.kernel.errors import (
+    Forbidden,
+    InvalidInput,
+    KeyExpired,
+    KeyRevoked,
+    ScopeMissing,
+    Unauthenticated,
+    Unavailable,
+    ViewBehind,
+)
+from aigestion.queries.keys import KeyQueries, KeyRecord
 
 KEYS_CACHED_MAX = 10_000
-KEY_CACHED_SECONDS = 1.0
-"""How long a revoked key may still open something."""
+KEY_CACHED_SECONDS = 0.5
+"""How long a revoked key may still open something here, and how soon a stream that it opened ends."""
 USER_CHARS_MAX = 128
+OPERATOR_TENANT = "operator"
+"""The tenant of whoever runs this installation, if they made one: its `admin` keys may do what only they may."""
 
 _USER = re.compile(rf"(?!key:)[\x21-\x7e]{{1,{USER_CHARS_MAX}}}")
 _NOBODY = "0" * 64
@@ -25,33 +40,59 @@ _REFUSED = "An API key is needed: Authorization: Bearer aig_…"
 
 AnyRequest = Request[Any, Any, Any]
 
+_log = logging.getLogger(__name__)
+
 
 class Keys:
-    """Looks keys up in the directory, and remembers for a moment what it said."""
+    """Looks keys up, and remembers those that were issued for a moment.
 
-    def __init__(self, directory: DirectoryQueries) -> None:
-        self._directory = directory
-        self._known: OrderedDict[str, tuple[KeyRecord | None, float]] = OrderedDict()
+    What was not found is not remembered: a fresh key is good as soon as anybody can know it.
+    """
 
-    async def tenant(self, key: PresentedKey) -> str | None:
-        """The tenant this key opens; None if it opens nothing."""
+    def __init__(self, keys: KeyQueries, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[KeyRecord, float]] = OrderedDict()
+
+    async def opened(self, key: PresentedKey) -> KeyRecord:
+        """What this key opens; `Unauthenticated` if nothing, and whoever has its secret is told why."""
         record = await self._record(key.key_id)
         issued = record.secret_hash if record else _NOBODY
-        if not same_hash(key.secret_hash, issued) or record is None or record.revoked:
-            return None
-        return record.tenant
+        if not same_hash(key.secret_hash, issued) or record is None:
+            raise Unauthenticated(_REFUSED)
+        match record.state_at(self._clock()):
+            case "active":
+                return record
+            case "expired":
+                raise KeyExpired(f"This key expired at {record.expires_at:%Y-%m-%dT%H:%M:%SZ}.")
+            case "revoked":
+                raise KeyRevoked("This key was revoked.")
+
+    async def closed(self, key: PresentedKey) -> Unauthenticated:
+        """Returns, with the reason, once an open key opens nothing any more."""
+        while True:
+            await asyncio.sleep(KEY_CACHED_SECONDS)
+            try:
+                await self.opened(key)
+            except Unauthenticated as reason:
+                return reason
+            except (Unavailable, ViewBehind, OSError) as error:
+                _log.info("key %s cannot be looked up now: %s", key.key_id, error)
 
     def know(self, key_id: str) -> bool:
         """Whether it opened something when it was last looked up, as far as that is remembered."""
         known = self._known.get(key_id)
-        return known is not None and known[0] is not None and not known[0].revoked
+        return known is not None and known[0].state_at(self._clock()) == "active"
 
     async def _record(self, key_id: str) -> KeyRecord | None:
         now = time.monotonic()
         known = self._known.get(key_id)
         if known is not None and known[1] > now:
             return known[0]
-        record = await self._directory.key(key_id)
+        record = await self._keys.key(key_id)
+        if record is None:
+            self._known.pop(key_id, None)
+            return None
         self._known[key_id] = (record, now + KEY_CACHED_SECONDS)
         self._known.move_to_end(key_id)
         if len(self._known) > KEYS_CACHED_MAX:
@@ -60,19 +101,9 @@ class Keys:
 
 
 async def require_key(request: AnyRequest) -> None:
-    """Lets in who has an API key of a tenant, and notes who it is."""
-    key = parse_key(_bearer(request))
-    keys: Keys = request.app.state.api_keys
-    tenant = await keys.tenant(key) if key else None
-    if key is None or tenant is None:
-        raise Unauthenticated(_REFUSED)
-    user = request.headers.get("aigestion-user")
-    if user is None:
-        actor = user_id = f"key:{key.key_id}"
-    else:
-        user_id = _checked_user(user)
-        actor = f"user:{user_id}"
-    request.scope["auth"] = Caller(tenant, actor, user_id, key.key_id)
+    """Lets in who has an API key of a tenant with the scope of this route, and notes who it is."""
+    request.scope["auth"] = await _caller(request)
+    _require_scope(request)
 
 
 async def require_key_within_limits(request: AnyRequest) -> None:
@@ -81,27 +112,41 @@ async def require_key_within_limits(request: AnyRequest) -> None:
     try:
         if charging.crowded(request):
             _must_be_known(request)
-        await require_key(request)
+        caller = request.scope["auth"] = await _caller(request)
     except Unauthenticated:
         charging.failed(request)
         raise
+    await charging.charge(request, caller.key.key_id, caller.tenant)
+    _require_scope(request)
+
+
+async def _caller(request: AnyRequest) -> Caller:
+    key = parse_key(_bearer(request))
+    if key is None:
+        raise Unauthenticated(_REFUSED)
+    keys: Keys = request.app.state.api_keys
+    record = await keys.opened(key)
+    user = request.headers.get("aigestion-user")
+    if user is None:
+        actor = user_id = f"key:{key.key_id}"
+    else:
+        user_id = _checked_user(user)
+        actor = f"user:{user_id}"
+    return Caller(record.tenant, actor, user_id, key, record.scopes)
+
+
+def _require_scope(request: AnyRequest) -> None:
     caller: Caller = request.scope["auth"]
-    await charging.charge(request, caller.key_id, caller.tenant)
-
-
-async def require_operator(request: AnyRequest) -> None:
-    """Lets in who runs this installation; an API key is not enough."""
-    if not await _operator(request):
-        raise Forbidden("Only the operator's token may do this.")
+    needed = request.route_handler.opt.get(NEEDED)
+    if needed == "operator":
+        if caller.tenant != OPERATOR_TENANT or "admin" not in caller.scopes:
+            raise Forbidden("Only the operator may do this.")
+    elif needed is not None and needed not in caller.scopes:
+        raise ScopeMissing(f"This key lacks the scope `{needed}`.", scope=needed)
 
 
 async def require_key_or_operator(request: AnyRequest) -> None:
-    """Lets in both."""
-    await _operator(request)
-
-
-async def _operator(request: AnyRequest) -> bool:
-    """Whether it is the operator; if not, somebody who has a key."""
+    """Lets in the operator's token, and otherwise a key as the table of scopes has it."""
     charging: Charging | None = request.app.state.charging
     try:
         operator = is_operator(request)
@@ -113,7 +158,6 @@ async def _operator(request: AnyRequest) -> bool:
         await (require_key if charging is None else require_key_within_limits)(request)
     elif charging is not None:
         await charging.charge(request, OPERATOR, None)
-    return operator
 
 
 def _must_be_known(request: AnyRequest) -> None:

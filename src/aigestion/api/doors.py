@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from aigestion.api.projection_door import ProjectionDoor
 from aigestion.commands.dispatcher import Dispatcher
+from aigestion.events.directory import AgentDefined
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.clock import Clock, utc_now
@@ -16,6 +17,7 @@ from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.feed import FeedQueries
+from aigestion.queries.keys import KeyQueries
 from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
 from aigestion.queries.usage import UsageQueries
@@ -58,6 +60,7 @@ class Doors:
     usage: UsageQueries
     feed: FeedQueries
     directory: DirectoryQueries
+    keys: KeyQueries
     log: LogReader
     live: LiveHub
     vault: Vault
@@ -67,6 +70,10 @@ class Doors:
     vital: frozenset[str] = frozenset({"postgres"})
     """Without these nothing works; without another, what reads it says so, and all else goes on."""
     metrics: CollectorRegistry
+    agents: Mapping[str, AgentDefined] = field(default_factory=dict)
+    """What the program brings, by name: version 0 of each."""
+    models: tuple[str, ...] = ()
+    """What agents may ask, as `<provider>/<model>`."""
     asyncapi: Callable[[], bytes]
     """The AsyncAPI document as JSON."""
     operator_token_hash: str

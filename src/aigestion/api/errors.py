@@ -27,6 +27,7 @@ STATUS: dict[Category, HTTPStatus] = {
     Category.CONFLICT: HTTPStatus.CONFLICT,
     Category.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Category.TOO_MUCH: HTTPStatus.TOO_MANY_REQUESTS,
+    Category.MOVED_ON: HTTPStatus.PRECONDITION_FAILED,
     Category.UNPROCESSABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
     Category.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Category.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -47,12 +48,14 @@ _MISSING = re.compile("Missing required .* parameter '([^']*)'")
 _log = logging.getLogger(__name__)
 
 
-class FieldError(msgspec.Struct, frozen=True):
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
     """One bad field of a body, a query string or a header."""
 
     field: str
     """Its path, e.g. `payload.text`; empty for the body as a whole."""
     message: str
+    pointer: str | None = None
+    """The same as a JSON pointer, where what the body names is at fault."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,6 +10,7 @@ import msgspec
 
 ID_CHARS = 12
 SECRET_BYTES = 32
+_KEY_ID = re.compile(rf"[0-9a-f]{{{ID_CHARS}}}")
 _KEY = re.compile(rf"(aig_([0-9a-f]{{{ID_CHARS}}})_[0-9a-f]{{{2 * SECRET_BYTES}}})_([0-9a-f]{{8}})")
 
 
@@ -42,6 +43,11 @@ def parse_key(text: str) -> PresentedKey | None:
     if parts is None or _checksum(parts[1]) != parts[3]:
         return None
     return PresentedKey(parts[2], token_hash(text))
+
+
+def is_key_id(text: str) -> bool:
+    """Whether a key may be called that."""
+    return _KEY_ID.fullmatch(text) is not None
 
 
 def token_hash(token: str) -> str:

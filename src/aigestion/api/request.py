@@ -14,11 +14,14 @@ from pydantic import BaseModel
 
 from aigestion.api.body import parse_body
 from aigestion.api.doors import Doors
+from aigestion.api.keys import PresentedKey
 from aigestion.kernel.context import Context, requested
 from aigestion.kernel.context import Request as RequestKey
 from aigestion.kernel.errors import TooLarge
 from aigestion.kernel.ids import derived_id, new_id
 
+OPERATOR = "operator"
+"""The actor of what was done with the operator's token."""
 BODY_SECONDS_MAX = 30.0
 """How long a caller may take to send a body."""
 
@@ -33,7 +36,9 @@ class Caller(msgspec.Struct, frozen=True):
     """`user:<id>` when the header `Aigestion-User` names one, `key:<id>` otherwise."""
     user_id: str
     """Whose conversations this caller starts."""
-    key_id: str
+    key: PresentedKey
+    scopes: tuple[str, ...]
+    """What the key may do."""
 
 
 class ApiRequest(Request[None, Caller, State]):
@@ -102,12 +107,22 @@ class ApiRequest(Request[None, Caller, State]):
         `content` stands for a body that two sendings of one request write differently.
         """
         caller = self.auth
+        return await self._context(caller.tenant, caller.actor, key, content)
+
+    async def operating_on(self, tenant: str, key: str | None) -> Context:
+        """The same for a command that whoever runs this installation gives in another tenant's log."""
+        caller: Caller | None = self.scope.get("auth")
+        return await self._context(tenant, caller.actor if caller else OPERATOR, key)
+
+    async def _context(
+        self, tenant: str, actor: str, key: str | None, content: bytes | None = None
+    ) -> Context:
         if key is None:
-            return Context(tenant=caller.tenant, actor=caller.actor)
+            return Context(tenant=tenant, actor=actor)
         route = f"{self.method} {self.scope['path']}\n".encode()
         body = await self.body() if content is None else content
         fingerprint = hashlib.sha256(route + body).digest()
-        return requested(caller.tenant, caller.actor, RequestKey(key, fingerprint))
+        return requested(tenant, actor, RequestKey(key, fingerprint))
 
 
 def minted(context: Context, noun: str) -> UUID:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from litestar.types import Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Gauge
 
-from aigestion.kernel.errors import Overloaded
+from aigestion.kernel.errors import AIGestionError, Overloaded
 
 STREAMS_MAX = 800
 """Fewer than the server's connections, so that requests still get through."""
@@ -31,6 +31,13 @@ def frame(event: str, data: Any, position: int | None = None) -> bytes:
     name = b"event: " + event.encode() + b"\n"
     content = b"data: " + msgspec.json.encode(data) + b"\n\n"
     return name + content if position is None else b"id: %d\n" % position + name + content
+
+
+class End(msgspec.Struct, frozen=True):
+    """The data of `end`: why a stream does not go on."""
+
+    code: str
+    detail: str
 
 
 class OpenStreams:
@@ -59,23 +66,31 @@ class OpenStreams:
 class EventStream:
     """An ASGI answer: sends frames as they come, until the client leaves or the server drains.
 
+    It also ends, and says why, once `revoked` returns the reason.
     A client that takes nothing for `SEND_SECONDS_MAX` is taken for gone.
     """
 
     def __init__(
-        self, frames: AsyncGenerator[bytes, None], draining: asyncio.Event, streams: OpenStreams
+        self,
+        frames: AsyncGenerator[bytes, None],
+        draining: asyncio.Event,
+        streams: OpenStreams,
+        revoked: Callable[[], Coroutine[Any, Any, AIGestionError]],
     ) -> None:
         self._frames = frames
         self._draining = draining
         self._streams = streams
+        self._revoked = revoked
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._streams.opened():
             await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS]})
             sending = asyncio.create_task(self._send(send))
+            revoked = asyncio.create_task(self._revoked())
             ends = (
                 asyncio.create_task(_disconnected(receive)),
                 asyncio.create_task(self._draining.wait()),
+                revoked,
             )
             try:
                 await asyncio.wait({sending, *ends}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,9 +98,10 @@ class EventStream:
                 for task in (sending, *ends):
                     task.cancel()
                 await asyncio.gather(sending, *ends, return_exceptions=True)
+            last = b"" if revoked.cancelled() else _end(revoked.result())
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SEND_SECONDS_MAX):
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    await send({"type": "http.response.body", "body": last, "more_body": False})
             if not sending.cancelled() and (error := sending.exception()) is not None:
                 raise error
 
@@ -98,6 +114,10 @@ class EventStream:
             _log.info("A watcher took nothing for %g s; its stream ends.", SEND_SECONDS_MAX)
         finally:
             await self._frames.aclose()
+
+
+def _end(reason: AIGestionError) -> bytes:
+    return frame("end", End(reason.code, reason.message))
 
 
 async def _disconnected(receive: Receive) -> None:

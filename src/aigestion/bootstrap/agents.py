@@ -15,7 +15,7 @@ from aigestion.agents.sweep import Sweep
 from aigestion.agents.worker import AgentWorker
 from aigestion.bootstrap.broker import tls_context
 from aigestion.bootstrap.log import Log
-from aigestion.bootstrap.models import chosen_model
+from aigestion.bootstrap.models import chosen_model, model_name
 from aigestion.bootstrap.read_side import Queries
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.llm.sdk_model import SdkModel
@@ -41,16 +41,21 @@ async def agent_worker(
         reader=log.reader,
         search=ContextSearch(queries.conversations, queries.search, queries.passages),
         model=model,
+        models={model_name(model): model},
         live=NatsLiveChannel(client),
         hashes=log.vault,
         blobs=log.blobs,
     )
     reactions = Reactions(AgentRunner(AGENTS, deps, locks).react)
-    names = [agent.name for agent in AGENTS]
+
+    async def ours() -> list[str]:
+        """Agents whose runs are ended here: the program's of every tenant, and those that tenants defined."""
+        return [*(agent.name for agent in AGENTS), *await queries.directory.defined()]
+
     try:
         yield AgentWorker(
             AgentSubscriber(nats_url, reactions, tls_context(nats_url, settings.nats.ca_file)),
-            Sweep(queries.runs, log.reader, reactions, names),
+            Sweep(queries.runs, log.reader, reactions, ours),
             reactions,
         )
     finally:

@@ -12,6 +12,7 @@ from aigestion.commands.directory.register_agent import RegisterAgent
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.commands.knowledge.add_document import AddDocument
 from aigestion.embedded.datadir import DataDir
+from aigestion.events.directory import SCOPES
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
 
@@ -33,7 +34,7 @@ async def set_up_demo(dispatcher: Dispatcher, vault: Vault, data_dir: DataDir) -
     if data_dir.read_private("demo.key") is None:
         minted = mint_key()
         data_dir.write_private("demo.key", minted.key)
-        issue = IssueKey(minted.key_id, minted.secret_hash, "demo")
+        issue = IssueKey(minted.key_id, minted.secret_hash, "demo", SCOPES)
         outcome = await dispatcher.dispatch(issue, context)
     for title, source, text in documentation():
         document_id = uuid5(NAMESPACE_URL, f"{TENANT}/{source}")

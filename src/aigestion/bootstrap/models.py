@@ -6,6 +6,7 @@ from aigestion.llm.anthropic import AnthropicModel
 from aigestion.llm.builtin import BuiltinModel
 from aigestion.llm.gemini import GeminiModel
 from aigestion.llm.openai import OpenAIModel
+from aigestion.llm.port import ChatModel
 from aigestion.llm.sdk_model import SdkModel, TimeLimits
 from aigestion.settings import Settings
 from aigestion.settings_groups import ModelServer
@@ -23,6 +24,16 @@ def chosen_model(settings: Settings) -> BuiltinModel | SdkModel[Any]:
             return AnthropicModel(settings.anthropic.model, **_reaching(settings.anthropic))
         case "gemini":
             return GeminiModel(settings.gemini.model, **_reaching(settings.gemini))
+
+
+def model_name(model: ChatModel) -> str:
+    """What an agent's definition calls it."""
+    return f"{model.provider}/{model.model}"
+
+
+def models_offered(settings: Settings) -> tuple[str, ...]:
+    """The names of the models that agents may ask, as far as settings tell."""
+    return (model_name(chosen_model(settings)),)
 
 
 def missing_key(settings: Settings) -> str | None:

@@ -8,6 +8,8 @@ import msgspec
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
+from aigestion.agents.catalog import AGENTS
+from aigestion.agents.definition import as_event
 from aigestion.api.app import create_app
 from aigestion.api.doors import Doors, HealthCheck
 from aigestion.api.keys import token_hash
@@ -34,6 +36,7 @@ def api_doors(
     health: Mapping[str, HealthCheck],
     operator_key: str | None,
     limiter: RouteLimits | None,
+    models: tuple[str, ...],
 ) -> Doors:
     """What the API needs of the rest. Without an operator's key nobody is the operator."""
     described = msgspec.json.encode(document())
@@ -47,6 +50,7 @@ def api_doors(
         usage=side.queries.usage,
         feed=side.queries.feed,
         directory=side.queries.directory,
+        keys=side.queries.keys,
         log=log.reader,
         live=live,
         vault=log.vault,
@@ -55,6 +59,8 @@ def api_doors(
         metrics=metrics,
         asyncapi=lambda: described,
         limiter=limiter,
+        agents={agent.name: as_event(agent) for agent in AGENTS},
+        models=models,
         operator_token_hash=token_hash(key),
     )
 

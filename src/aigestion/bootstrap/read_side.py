@@ -22,6 +22,7 @@ from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.feed import FeedQueries
+from aigestion.queries.keys import KeyQueries
 from aigestion.queries.passages import PassageQueries
 from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
@@ -40,6 +41,7 @@ class Queries:
     directory: DirectoryQueries
     documents: DocumentQueries
     feed: FeedQueries
+    keys: KeyQueries
     passages: PassageQueries
     runs: RunQueries
     search: SearchQueries
@@ -119,6 +121,7 @@ def _queries(log: Log, progress: Progress, stores: Stores, cached: Cached | None
         directory=DirectoryQueries(log.pool, progress),
         documents=DocumentQueries(log.pool, progress),
         feed=FeedQueries(log.reader),
+        keys=KeyQueries(log.pool, progress, log.reader),
         passages=PassageQueries(stores.meaning, progress),
         runs=RunQueries(log.pool, progress),
         search=SearchQueries(stores.text, conversations, progress, cached),

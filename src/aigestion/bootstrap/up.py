@@ -19,7 +19,7 @@ from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.grants import keep_grants
 from aigestion.bootstrap.log import Log, opened_log
-from aigestion.bootstrap.models import missing_key
+from aigestion.bootstrap.models import missing_key, models_offered
 from aigestion.bootstrap.parts import api_doors, http_door, live_hub, log_health, relay_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
@@ -104,8 +104,9 @@ async def run_up(
         operator_key = _operator_key(data_dir)
         health = {**log_health(log, app), **relay_health(relay), **stores.health, **volatile.health}
         metrics = _metrics(watch, relay, side, worker, volatile.cached)
+        models = models_offered(settings)
         api = api_doors(
-            log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter
+            log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter, models
         )
         http = settings.http
         port = await stack.enter_async_context(http_door(http, api))

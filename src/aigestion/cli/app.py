@@ -6,15 +6,17 @@ from typing import Any
 import click
 
 from aigestion import __version__
+from aigestion.cli.agents import agents
 from aigestion.cli.ask import ask, chat
 from aigestion.cli.audit import audit
 from aigestion.cli.doctor import doctor
 from aigestion.cli.events import events
 from aigestion.cli.explain import explain
+from aigestion.cli.keys import keys
 from aigestion.cli.nats import nats
 from aigestion.cli.projections import projections
 from aigestion.cli.replay import replay
-from aigestion.cli.roles import agents, api, migrate, project, relay
+from aigestion.cli.roles import api, migrate, project, relay
 from aigestion.cli.settings import settings
 from aigestion.cli.tenants import tenants
 from aigestion.cli.text import bad, one_line
@@ -32,6 +34,7 @@ COMMANDS = (
     projections,
     tenants,
     nats,
+    keys,
     doctor,
     settings,
     migrate,

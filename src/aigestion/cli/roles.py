@@ -1,4 +1,4 @@
-"""The roles: `aigestion api`, `relay`, `project`, `agents` as processes of their own, and `migrate` before them."""
+"""The roles: `aigestion api`, `relay`, `project` as processes of their own, and `migrate` before them."""
 
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ def api(as_json: bool) -> None:
     """
     from aigestion.bootstrap.roles import run_api
 
-    _run("api", run_api, as_json)
+    run_role("api", run_api, as_json)
 
 
 @click.command(epilog="Example:  aigestion relay")
@@ -46,7 +46,7 @@ def relay(as_json: bool) -> None:
     """Mirror the log onto the broker: one process leads, further ones stand by."""
     from aigestion.bootstrap.roles import run_relay
 
-    _run("relay", run_relay, as_json)
+    run_role("relay", run_relay, as_json)
 
 
 @click.command(epilog="Example:  aigestion project search passages")
@@ -56,19 +56,10 @@ def project(names: tuple[str, ...], as_json: bool) -> None:
     """Keep read models up to date, all or those named: one process leads for each, others stand by."""
     from aigestion.bootstrap.roles import run_project
 
-    _run("project", lambda settings, ready: run_project(settings, names, ready), as_json)
+    run_role("project", lambda settings, ready: run_project(settings, names, ready), as_json)
 
 
-@click.command(epilog="Example:  aigestion agents")
-@json_option
-def agents(as_json: bool) -> None:
-    """Run agents; any number of processes may. SIGTERM lets reactions under way end."""
-    from aigestion.bootstrap.roles import run_agents
-
-    _run("agents", run_agents, as_json)
-
-
-def _run(
+def run_role(
     name: str,
     role: "Callable[[Settings, Callable[[str], None]], Coroutine[Any, Any, None]]",
     as_json: bool,

@@ -6,7 +6,8 @@ from aigestion.commands.conversation.change_conversation import change_conversat
 from aigestion.commands.conversation.post_interaction import post_interaction
 from aigestion.commands.conversation.start_conversation import start_conversation
 from aigestion.commands.directory.create_tenant import create_tenant
-from aigestion.commands.directory.issue_key import issue_key, revoke_key
+from aigestion.commands.directory.define_agent import define_agent, roll_back_agent
+from aigestion.commands.directory.issue_key import expire_key, issue_key, revoke_key
 from aigestion.commands.directory.register_agent import register_agent
 from aigestion.commands.knowledge.add_document import add_document
 from aigestion.commands.knowledge.remove_document import remove_document
@@ -23,8 +24,11 @@ from aigestion.kernel.decider import UseCase
 USE_CASES: tuple[UseCase[Any, Any], ...] = (
     create_tenant,
     issue_key,
+    expire_key,
     revoke_key,
     register_agent,
+    define_agent,
+    roll_back_agent,
     start_conversation,
     change_conversation,
     post_interaction,

@@ -29,8 +29,14 @@ EVENTS: tuple[type[Event], ...] = (
     *run.EVENTS,
 )
 
-OLDER_SHAPES: Mapping[tuple[str, int], OlderShape] = {}
-"""By (stored name, version). Each noun's file holds its own, at its foot."""
+OLDER_SHAPES: Mapping[tuple[str, int], OlderShape] = {
+    (directory.KeyIssued.stored_as, 1): OlderShape(directory.key_issued_from_1, ()),
+    (conversation.ConversationStarted.stored_as, 1): OlderShape(
+        conversation.conversation_started_from_1, (SealedField("title", "user_id", "user"),)
+    ),
+    (run.RunStarted.stored_as, 1): OlderShape(run.run_started_from_1, ()),
+}
+"""By (stored name, version). Each noun's file holds its upcasters, at its foot."""
 
 
 class Catalog:

@@ -12,10 +12,13 @@ class ConversationStarted(Event, frozen=True, kw_only=True):
     """A user opened a conversation with an agent."""
 
     stored_as: ClassVar[str] = "conversation.started"
+    version: ClassVar[int] = 2
     conversation_id: ConversationId
     user_id: UserId
     agent: AgentName
     title: Annotated[str | None, Personal("user_id")] = None
+    agent_version: int | None = None
+    """The version of the agent that answers here for ever; None for the one that stands at each message."""
 
 
 class ConversationRenamed(Event, frozen=True, kw_only=True):
@@ -110,3 +113,11 @@ EVENTS: tuple[type[Event], ...] = (
     UserAction,
     AgentReplied,
 )
+
+
+# Older shapes
+
+
+def conversation_started_from_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """Before agents had versions nobody could hold on to one."""
+    return {**fields, "agent_version": None}

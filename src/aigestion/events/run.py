@@ -13,10 +13,13 @@ class RunStarted(Event, frozen=True, kw_only=True):
     """An agent took up an event it heard."""
 
     stored_as: ClassVar[str] = "run.started"
+    version: ClassVar[int] = 2
     run_id: RunId
     conversation_id: ConversationId
     agent: AgentName
     in_reply_to: UUID
+    agent_version: int = 0
+    """The version of the agent's definition that answers; 0 is the program's own."""
 
 
 class RetrievedPassage(msgspec.Struct, frozen=True):
@@ -141,3 +144,11 @@ EVENTS: tuple[type[Event], ...] = (
     RunCancelRequested,
     RunCancelled,
 )
+
+
+# Older shapes
+
+
+def run_started_from_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """Before agents had versions there was the program's own definition only."""
+    return {**fields, "agent_version": 0}

@@ -13,6 +13,7 @@ class Category(StrEnum):
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"
     UNPROCESSABLE = "unprocessable"
+    MOVED_ON = "moved-on"
     TOO_LARGE = "too-large"
     TOO_MUCH = "too-much"
     UNAVAILABLE = "unavailable"
@@ -84,6 +85,18 @@ class Unauthenticated(AIGestionError):
     category = Category.UNAUTHENTICATED
 
 
+class KeyExpired(Unauthenticated):
+    """The key was good until its end came."""
+
+    code = "key-expired"
+
+
+class KeyRevoked(Unauthenticated):
+    """The key was good until it was revoked."""
+
+    code = "key-revoked"
+
+
 class Forbidden(AIGestionError):
     """A known caller asks for what its key may not do."""
 
@@ -91,11 +104,31 @@ class Forbidden(AIGestionError):
     category = Category.FORBIDDEN
 
 
+class ScopeMissing(Forbidden):
+    """The key is good, but not for this; `details["scope"]` names the scope that it lacks."""
+
+    code = "scope-missing"
+
+
 class RateLimited(AIGestionError):
     """As much was asked for as may be in a while; `details` say by whom and when there is room again."""
 
     code = "rate-limited"
     category = Category.TOO_MUCH
+
+
+class Unusable(AIGestionError):
+    """Well-formed, but it names what there is not; `details["errors"]` names every fault."""
+
+    code = "unusable"
+    category = Category.UNPROCESSABLE
+
+
+class VersionMoved(AIGestionError):
+    """It is not at the version that the caller has seen; `details["version"]` is the present one."""
+
+    code = "version-moved"
+    category = Category.MOVED_ON
 
 
 class IdempotencyKeyReused(AIGestionError):

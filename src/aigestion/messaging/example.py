@@ -43,6 +43,7 @@ _TEXTS = {
 }
 _LISTS: dict[str, tuple[Any, ...]] = {
     "hears": ("user.chat", "user.voice"),
+    "scopes": ("read", "events"),
     "manifest": (f"user:{_IDS}:{_HASH[:16]}",),
 }
 _OBJECTS: dict[str, dict[str, Any]] = {

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aigestion.events.directory import AgentRegistered, KeyIssued, KeyRevoked, TenantCreated
+from aigestion.events.directory import (
+    AgentDefined,
+    AgentRegistered,
+    KeyExpirySet,
+    KeyIssued,
+    KeyRevoked,
+    TenantCreated,
+)
 from aigestion.events.recorded import Recorded
 from aigestion.projections.keys import by_tag
 from aigestion.projections.projection import Projection
@@ -12,7 +19,7 @@ from aigestion.readstores.port import Change, Put
 
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
-    """A row a tenant, a row a key (revoked or not), a row an agent."""
+    """A row a tenant, a row a key (revoked or not), a row an agent that is registered, one for each defined."""
     event, tenant = recorded.data, recorded.tenant
     fields: dict[str, Any]
     match event:
@@ -22,14 +29,20 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
         case KeyIssued():
             fields = {
                 "key_id": event.key_id,
-                "secret_hash": event.secret_hash,
                 "name": storable(event.name),
+                "scopes": list(event.scopes),
                 "issued_at": recorded.occurred_at,
-                "revoked": False,
+                "issued_by": storable(recorded.actor),
+                "expires_at": event.expires_at,
+                "revoked_at": None,
             }
             return [_put(recorded, "keys", f"{tenant}/{event.key_id}", fields)]
+        case KeyExpirySet():
+            fields = {"expires_at": event.expires_at}
+            return [Put("keys", f"{tenant}/{event.key_id}", fields)]
         case KeyRevoked():
-            return [Put("keys", f"{tenant}/{event.key_id}", {"revoked": True})]
+            fields = {"revoked_at": recorded.occurred_at}
+            return [Put("keys", f"{tenant}/{event.key_id}", fields)]
         case AgentRegistered():
             fields = {
                 "agent": event.agent,
@@ -37,6 +50,14 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
                 "hears": list(event.hears),
             }
             return [_put(recorded, "agents", f"{tenant}/{event.agent}", fields)]
+        case AgentDefined():
+            fields = {
+                "agent": event.agent,
+                "agent_version": event.agent_version,
+                "description": storable(event.description),
+                "hears": list(event.hears),
+            }
+            return [_put(recorded, "definitions", f"{tenant}/{event.agent}", fields)]
         case _:
             return []
 
@@ -49,10 +70,10 @@ def _put(recorded: Recorded[Any], collection: str, key: str, fields: dict[str, A
 
 directory = Projection(
     name="directory",
-    version=1,
+    version=2,
     store="lists",
-    collections=("tenants", "keys", "agents"),
-    reads=(TenantCreated, KeyIssued, KeyRevoked, AgentRegistered),
+    collections=("tenants", "keys", "agents", "definitions"),
+    reads=(TenantCreated, KeyIssued, KeyExpirySet, KeyRevoked, AgentRegistered, AgentDefined),
     key=by_tag("key", "agent"),
     project=project,
 )

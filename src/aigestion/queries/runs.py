@@ -187,7 +187,10 @@ class RunQueries:
     async def unfinished(
         self, agents: Sequence[str], *, idle_before: datetime, limit: int
     ) -> list[UnfinishedRun]:
-        """Runs of these agents without an end, last touched before `idle_before`, longest idle first."""
+        """Runs without an end, last touched before `idle_before`, longest idle first.
+
+        `agents`: whose; `<name>` is an agent of any tenant, `<tenant>/<name>` of one.
+        """
         checked_limit(limit, RUNS_MAX)
         view, _ = await self._progress.at_least("runs")
         rows = await fetch(self._pool, "unfinished_runs", view, idle_before, limit, list(agents))

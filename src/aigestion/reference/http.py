@@ -13,7 +13,7 @@ from aigestion.api.doors import Doors
 from aigestion.api.openapi import exact
 from aigestion.reference.markdown import literal, page, section, table
 
-_ALWAYS = (400, 401, 429, 500, 503)
+_ALWAYS = (400, 401, 403, 429, 500, 503)
 """Any route may answer these; the page says so once."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -21,7 +21,9 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 def openapi() -> dict[str, Any]:
     """The document a running system serves at `/schema/openapi.json`, without made-up examples."""
     # Routes describe themselves without what is behind the doors.
-    doors = cast(Doors, SimpleNamespace(directory=None, limiter=None, metrics=CollectorRegistry()))
+    doors = cast(
+        Doors, SimpleNamespace(keys=None, clock=None, limiter=None, metrics=CollectorRegistry())
+    )
     described = exact(create_app(doors).openapi_schema.to_schema())
     document: dict[str, Any] = _without_examples(described)
     return document
@@ -38,15 +40,26 @@ def http_page() -> str:
     document = openapi()
     intro = (
         "Send `Authorization: Bearer <api key>`. Errors are `application/problem+json`; their codes "
-        "are [here](errors.md), and 400, 401, 429, 500 and 503 may come from any route under `/v1`. "
+        "are [here](errors.md), and 400, 401, 403, 429, 500 and 503 may come from any route under `/v1`. "
         "Machines read [openapi.json](openapi.json); a running system serves it with a page to try "
         "it out at `/schema`."
     )
     routes = list(_routes(document))
     overview = table(
-        ["route", "does"], [(literal(route), _summary(operation)) for route, operation in routes]
+        ["route", "needs", "does"],
+        [(literal(route), _needs(operation), _summary(operation)) for route, operation in routes],
     )
     return page("HTTP API", intro, overview, *(_route(*route) for route in routes))
+
+
+def _needs(operation: dict[str, Any]) -> str:
+    """A key's scope, the operator, either, or nothing."""
+    ways = [
+        literal(scopes[0]) if scopes else scheme
+        for way in operation["security"]
+        for scheme, scopes in way.items()
+    ]
+    return " or ".join(ways) or "nothing"
 
 
 def _routes(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

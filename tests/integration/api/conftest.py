@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 from litestar import Litestar
@@ -19,10 +20,16 @@ from aigestion.commands.run.start_run import StartRun
 from aigestion.events.conversation import AgentReplied, UserChat
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelCompleted
+from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.kernel.ids import new_id
 from aigestion.kernel.query import matching
 from aigestion.queries.conversations import Transcript
+from tests.support.api import Client, asking
 from tests.support.api_fakes import World
+from tests.support.cut_proxy import cut_proxy
+from tests.support.installation import Installation
+from tests.support.log import migrated
+from tests.support.postgres_views import Views
 from tests.support.tasks import running
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -150,3 +157,23 @@ async def _reply(wire: Wire, chat: Recorded[UserChat]) -> None:
     )  # fmt: skip
     reply = AgentReplied(**whose, user_id=chat.data.user_id, in_reply_to=chat.id, text=text)
     await wire.world.happen(CompleteModelCall(completed, reply))
+
+
+@pytest.fixture
+async def installation(database_url: str) -> AsyncIterator[Installation]:
+    async with (
+        cut_proxy(await migrated(database_url)) as (network, url),
+        asyncpg.create_pool(url, min_size=1, max_size=4) as pool,
+    ):
+        store = PostgresEventStore(pool, url)
+        await store.start()
+        world = World(store=store, keys=PostgresKeyTable(pool), blobs=PostgresBlobStore(pool))
+        yield Installation(world, Views(pool), network)
+        await store.close()
+
+
+@pytest.fixture
+async def client(installation: Installation) -> AsyncIterator[Client]:
+    key = await installation.tenant("demo")
+    async with asking(installation.app, key) as client:
+        yield client

@@ -1,86 +1,14 @@
 """The API over a real log and real read models in PostgreSQL."""
 
 import asyncio
-import dataclasses
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
-from aigestion.api.app import create_app
-from aigestion.api.keys import mint_key
-from aigestion.commands.directory.create_tenant import CreateTenant
-from aigestion.commands.directory.issue_key import IssueKey, RevokeKey
-from aigestion.commands.directory.register_agent import RegisterAgent
-from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
-from aigestion.queries.conversations import ConversationQueries
-from aigestion.queries.directory import DirectoryQueries
-from aigestion.queries.documents import DocumentQueries
+from aigestion.commands.directory.issue_key import RevokeKey
 from tests.support.api import Client, asking
-from tests.support.api_fakes import World
-from tests.support.cut_proxy import CutProxy, cut_proxy
-from tests.support.log import migrated
-from tests.support.postgres_views import Views
-
-
-class Installation:
-    """A log, its read models, and the API in front of them; `catch_up` is the runner's part."""
-
-    def __init__(self, world: World, views: Views, network: CutProxy) -> None:
-        self.world = world
-        self.network = network
-        """Between this program and PostgreSQL."""
-        self.views = views
-        self._shown = 0
-        progress = views.progress
-        doors = dataclasses.replace(
-            world.doors,
-            conversations=ConversationQueries(views.pool, progress),
-            documents=DocumentQueries(views.pool, progress),
-            search=views.search(),
-            directory=DirectoryQueries(views.pool, progress),
-        )
-        self.app = create_app(doors)
-
-    async def catch_up(self) -> None:
-        news = await self.world.log.read(after=self._shown)
-        if news:
-            await self.views.show(news)
-            self._shown = news[-1].position
-
-    async def tenant(self, name: str) -> str:
-        """A tenant with an agent; returns its key."""
-        minted = mint_key()
-        await self.world.happen(
-            CreateTenant(name, name),
-            RegisterAgent("assistant", "Answers.", ("user.chat",)),
-            IssueKey(minted.key_id, minted.secret_hash, "a test"),
-            tenant=name,
-        )
-        await self.catch_up()
-        return minted.key
-
-
-@pytest.fixture
-async def installation(database_url: str) -> AsyncIterator[Installation]:
-    async with (
-        cut_proxy(await migrated(database_url)) as (network, url),
-        asyncpg.create_pool(url, min_size=1, max_size=4) as pool,
-    ):
-        store = PostgresEventStore(pool, url)
-        await store.start()
-        world = World(store=store, keys=PostgresKeyTable(pool), blobs=PostgresBlobStore(pool))
-        yield Installation(world, Views(pool), network)
-        await store.close()
-
-
-@pytest.fixture
-async def client(installation: Installation) -> AsyncIterator[Client]:
-    key = await installation.tenant("demo")
-    async with asking(installation.app, key) as client:
-        yield client
+from tests.support.installation import Installation
 
 
 async def talk(client: Client, *texts: str, agent: str = "assistant") -> tuple[str, int]:

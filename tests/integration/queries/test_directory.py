@@ -2,8 +2,8 @@
 
 import pytest
 
-from aigestion.events.directory import AgentRegistered, KeyIssued, KeyRevoked
-from aigestion.queries.directory import AgentRecord, DirectoryQueries, KeyRecord
+from aigestion.events.directory import AgentDefined, AgentLimits, AgentRegistered
+from aigestion.queries.directory import AgentRecord, DirectoryQueries
 from tests.support.history import History
 from tests.support.postgres_views import Views
 
@@ -11,39 +11,6 @@ from tests.support.postgres_views import Views
 @pytest.fixture
 def queries(views: Views) -> DirectoryQueries:
     return DirectoryQueries(views.pool, views.progress)
-
-
-async def test_a_key_is_found_by_its_id_with_its_tenant(
-    views: Views, queries: DirectoryQueries
-) -> None:
-    history = History()
-    history.happened(KeyIssued(key_id="k1", secret_hash="5e", name="laptop"))
-    history.happened(KeyIssued(key_id="k2", secret_hash="6f", name="server"), tenant="acme")
-    await views.show(history.events)
-
-    found = await queries.key("k2")
-
-    assert found == KeyRecord(
-        key_id="k2", tenant="acme", secret_hash="6f", name="server", revoked=False
-    )
-    assert await queries.key("k3") is None
-
-
-async def test_only_its_tenant_revokes_a_key(views: Views, queries: DirectoryQueries) -> None:
-    history = History()
-    history.happened(KeyIssued(key_id="k1", secret_hash="5e", name="laptop"))
-    history.happened(KeyIssued(key_id="k1", secret_hash="00", name="thief"), tenant="acme")
-    history.happened(KeyRevoked(key_id="k1"), tenant="acme")
-    await views.show(history.events)
-    before = await queries.key("k1")
-
-    await views.show([history.happened(KeyRevoked(key_id="k1"))])
-    after = await queries.key("k1")
-
-    assert before is not None
-    assert after is not None
-    assert (before.tenant, before.secret_hash, before.revoked) == ("demo", "5e", False)
-    assert (after.tenant, after.revoked) == ("demo", True)
 
 
 async def test_agents_are_found_within_their_tenant(
@@ -59,5 +26,38 @@ async def test_agents_are_found_within_their_tenant(
     assert await queries.agent("demo", "assistant") == AgentRecord(
         tenant="demo", agent="assistant", description="Now.", hears=("user.voice",)
     )
-    assert [agent.agent for agent in await queries.agents("demo")] == ["assistant", "writer"]
+    assert [agent.agent for agent in (await queries.agents("demo")).data] == ["assistant", "writer"]
     assert await queries.agent("demo", "spy") is None
+
+
+async def test_a_definition_goes_before_what_was_registered(
+    views: Views, queries: DirectoryQueries
+) -> None:
+    history = History()
+    history.happened(AgentRegistered(agent="assistant", description="First.", hears=("user.chat",)))
+    history.happened(defined("assistant", 1))
+    history.happened(defined("writer", 2))
+    history.happened(AgentRegistered(agent="assistant", description="Again.", hears=()))
+    history.happened(defined("spy", 1), tenant="acme")
+    await views.show(history.events)
+
+    shown = (await queries.agents("demo")).data
+    assert [(one.agent, one.agent_version, one.description) for one in shown] == [
+        ("assistant", 1, "Ours."),
+        ("writer", 2, "Ours."),
+    ]
+    assert sorted(await queries.defined()) == ["acme/spy", "demo/assistant", "demo/writer"]
+    assert await queries.agent("demo", "spy") is None
+
+
+def defined(agent: str, number: int) -> AgentDefined:
+    return AgentDefined(
+        agent=agent,
+        agent_version=number,
+        description="Ours.",
+        instructions="Be short.",
+        model=None,
+        hears=("user.voice",),
+        documents=None,
+        limits=AgentLimits(),
+    )

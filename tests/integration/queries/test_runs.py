@@ -273,3 +273,15 @@ async def test_runs_are_paged_and_filtered(views: Views, queries: RunQueries) ->
     first = (await queries.page("demo", RunFilter(), limit=1)).data.next_cursor
     with pytest.raises(InvalidInput, match="cursor"):
         await queries.page("demo", RunFilter(state="heard"), limit=1, cursor=first)
+
+
+async def test_an_agent_of_one_tenant_may_be_asked_for(views: Views, queries: RunQueries) -> None:
+    history = History()
+    ours = history.happened(chat("One", agent="writer"))
+    history.happened(chat("Two", agent="writer"), tenant="acme")
+    await views.show(history.events)
+    late = ours.recorded_at + timedelta(minutes=1)
+
+    found = await queries.unfinished(["assistant", "demo/writer"], idle_before=late, limit=10)
+
+    assert [run.in_reply_to for run in found] == [ours.id]

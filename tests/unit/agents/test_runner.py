@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from aigestion.agents.definition import Limits
+from aigestion.agents.runner import AgentRunner
 from aigestion.commands.conversation.post_interaction import Action, PostInteraction, Voice
 from aigestion.events.conversation import Citation
 from aigestion.kernel.errors import Unavailable, ViewBehind
@@ -312,10 +313,8 @@ async def test_a_user_erased_while_the_model_speaks_ends_the_run(build: Build) -
 async def test_events_of_other_agents_are_left_to_them(build: Build) -> None:
     house = build(ScriptedModel(says("Yes.")))
     heard = await house.say("Is it?")
-    runner = house.runner()
-    runner._agents = {}
 
-    await runner.react(heard)
+    await AgentRunner((), house.deps, house.locks).react(heard)
     await house.runner().react(heard + 100)
     await house.runner().react(1)
 

@@ -19,6 +19,10 @@ from tests.unit.agents.house import CONVERSATION, TENANT, House
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
+async def ours() -> list[str]:
+    return ["assistant"]
+
+
 class Unfinished:
     """What the read model would say: every user's message without an end."""
 
@@ -51,7 +55,7 @@ class Unfinished:
 
 async def sweep_once(house: House, unfinished: Unfinished) -> None:
     reactions = Reactions(house.runner().react)
-    sweep = Sweep(unfinished, house.reader, reactions, ["assistant"], clock=lambda: NOW)
+    sweep = Sweep(unfinished, house.reader, reactions, ours, clock=lambda: NOW)
     await sweep.once(10)
     async with asyncio.timeout(2):
         while reactions.going_on:
@@ -117,7 +121,7 @@ async def test_the_first_sweep_takes_all_and_is_tried_until_it_is_done(
 
     unfinished = NotYet(house)
     reactions = Reactions(house.runner().react)
-    sweep = Sweep(unfinished, house.reader, reactions, ["assistant"], clock=lambda: NOW)
+    sweep = Sweep(unfinished, house.reader, reactions, ours, clock=lambda: NOW)
     task = asyncio.create_task(sweep.run())
     async with asyncio.timeout(2):
         while len(unfinished.idle_before) < 5:

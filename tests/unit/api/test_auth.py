@@ -1,14 +1,24 @@
 """Who may come in, and as whom."""
 
 import re
+from datetime import timedelta
+from typing import Any
 from uuid import uuid4
+from zlib import crc32
 
+import msgspec
 import pytest
-from litestar import Litestar
+from litestar import Litestar, get
 
-from aigestion.api.auth import KEYS_CACHED_MAX, Keys
-from aigestion.api.keys import PresentedKey, mint_key
-from tests.support.api_fakes import OPERATOR_TOKEN, FakeDirectory, World
+from aigestion.api.app import create_app
+from aigestion.api.auth import KEYS_CACHED_MAX, OPERATOR_TENANT, Keys
+from aigestion.api.keys import MintedKey, PresentedKey, mint_key
+from aigestion.api.openapi import OPEN
+from aigestion.api.scopes import NEEDED_BY
+from aigestion.events.directory import SCOPES
+from aigestion.kernel.clock import utc_now
+from aigestion.kernel.errors import Unauthenticated
+from tests.support.api_fakes import NOW, OPERATOR_TOKEN, FakeKeys, World
 from tests.unit.api.conftest import Client, fields
 
 LIST = "/v1/conversations"
@@ -45,40 +55,141 @@ async def test_a_misspelt_key_costs_no_look_up(world: World, client: Client) -> 
 
     answer = await client.get(LIST, headers={"Authorization": f"Bearer {typo}"})
 
-    assert (answer.status_code, world.directory.lookups) == (401, 0)
+    assert (answer.status_code, world.keys.lookups) == (401, 0)
 
 
-async def test_a_key_nobody_issued_and_a_revoked_one_are_answered_alike(
+async def test_without_its_secret_a_key_is_answered_as_if_nobody_had_issued_it(
     world: World, client: Client
 ) -> None:
-    revoked = world.directory.issue("demo", revoked=True)
+    revoked = world.keys.issue("demo", revoked_at=NOW)
+    guesses = [_with_the_id_of(one) for one in (world.demo, revoked)]
 
-    unknown = await client.get(LIST, headers={"Authorization": f"Bearer {mint_key().key}"})
-    former = await client.get(LIST, headers={"Authorization": f"Bearer {revoked.key}"})
+    unknown, *others = [
+        await client.get(LIST, headers={"Authorization": f"Bearer {key}"})
+        for key in (mint_key().key, *guesses)
+    ]
 
-    assert unknown.status_code == former.status_code == 401
-    assert unknown.content == former.content
+    for answer in others:
+        assert unknown.status_code == answer.status_code == 401
+        assert unknown.content == answer.content
+
+
+def _with_the_id_of(minted: MintedKey) -> str:
+    """A well-formed key with this id and another secret."""
+    body = f"aig_{minted.key_id}_{'0' * 64}"
+    return f"{body}_{crc32(body.encode()):08x}"
 
 
 async def test_the_right_id_with_another_secret_is_refused(world: World) -> None:
-    keys = Keys(world.directory)  # type: ignore[arg-type]
+    keys = Keys(world.keys, utc_now)  # type: ignore[arg-type]
 
-    assert await keys.tenant(PresentedKey(world.demo.key_id, mint_key().secret_hash)) is None
-    assert await keys.tenant(PresentedKey(world.demo.key_id, world.demo.secret_hash)) == "demo"
+    opened = await keys.opened(PresentedKey(world.demo.key_id, world.demo.secret_hash))
+    assert opened.tenant == "demo"
+    with pytest.raises(Unauthenticated):
+        await keys.opened(PresentedKey(world.demo.key_id, mint_key().secret_hash))
 
 
 async def test_a_key_is_looked_up_once_a_moment(world: World, client: Client) -> None:
     for _ in range(5):
         assert (await client.get(LIST)).status_code == 200
 
-    assert world.directory.lookups == 1
+    assert world.keys.lookups == 1
+
+
+async def test_a_key_that_was_unknown_is_good_as_soon_as_it_is_issued(
+    world: World, client: Client
+) -> None:
+    early = mint_key()
+    headers = {"Authorization": f"Bearer {early.key}"}
+    assert (await client.get(LIST, headers=headers)).status_code == 401
+
+    record = world.keys.keys[world.demo.key_id]
+    world.keys.keys[early.key_id] = msgspec.structs.replace(
+        record, key_id=early.key_id, secret_hash=early.secret_hash
+    )
+
+    assert (await client.get(LIST, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"revoked_at": NOW}, "key-revoked"),
+        ({"expires_at": NOW}, "key-expired"),
+        ({"expires_at": NOW + timedelta(seconds=1), "revoked_at": NOW}, "key-revoked"),
+    ],
+)
+async def test_whoever_has_a_key_that_ended_is_told_so(
+    world: World, client: Client, fields: dict[str, Any], code: str
+) -> None:
+    former = world.keys.issue("demo", **fields)
+
+    answer = await client.get(LIST, headers={"Authorization": f"Bearer {former.key}"})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, code)
+
+
+async def test_a_key_is_good_until_its_end(world: World, client: Client) -> None:
+    passing = world.keys.issue("demo", expires_at=NOW + timedelta(microseconds=1))
+
+    answer = await client.get(LIST, headers={"Authorization": f"Bearer {passing.key}"})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("route", NEEDED_BY)
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_a_route_opens_to_its_scope_only(
+    world: World, client: Client, route: str, scope: str
+) -> None:
+    key = world.keys.issue("demo", [scope])
+    world.doors.draining.set()  # a stream that opens ends at once
+    method, path = re.sub(r"\{\w+\}", str(uuid4()), route).split()
+
+    answer = await client.request(
+        method, path, json={}, headers={"Authorization": f"Bearer {key.key}"}
+    )
+
+    needed = NEEDED_BY[route]
+    if needed == "operator":
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    elif scope == needed:
+        assert answer.status_code not in (401, 403, 405), answer.text
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (403, "scope-missing")
+        assert answer.json()["scope"] == needed
+
+
+def test_the_table_of_scopes_has_every_route_and_no_other(app: Litestar) -> None:
+    paths = app.openapi_schema.to_schema()["paths"]
+    needed = {
+        f"{method.upper()} {path}": next(iter(operation["security"][-1].items()))
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if operation["security"] != OPEN
+    }
+
+    assert needed == {
+        route: ("operator", []) if scope == "operator" else ("key", [scope])
+        for route, scope in NEEDED_BY.items()
+    }
+
+
+async def test_a_route_without_a_line_in_the_table_does_not_start(world: World) -> None:
+    @get("/v1/new", include_in_schema=True, sync_to_thread=False)
+    def new() -> None: ...
+
+    with pytest.raises(LookupError, match="GET /v1/new"):
+        create_app(world.doors).register(new)
 
 
 async def test_remembered_keys_are_bounded() -> None:
-    keys = Keys(FakeDirectory())  # type: ignore[arg-type]
+    issued = FakeKeys()
+    keys = Keys(issued, utc_now)  # type: ignore[arg-type]
 
-    for number in range(KEYS_CACHED_MAX + 10):
-        await keys.tenant(PresentedKey(str(number), "0" * 64))
+    for _ in range(KEYS_CACHED_MAX + 10):
+        minted = issued.issue("demo")
+        await keys.opened(PresentedKey(minted.key_id, minted.secret_hash))
 
     assert len(keys._known) == KEYS_CACHED_MAX
 
@@ -119,6 +230,17 @@ async def test_projections_are_shown_to_both_and_changed_by_the_operator(
     assert (await client.post(rebuild, headers=operator)).status_code == 200
     nobody = await client.post(rebuild, headers={"Authorization": "Bearer nobody"})
     assert nobody.status_code == 401
+
+
+async def test_the_admins_of_the_tenant_operator_may_do_what_the_operator_may(
+    world: World, client: Client
+) -> None:
+    rebuild = "/v1/projections/conversations/rebuild"
+
+    for scopes, status in ((["admin"], 200), (["read", "write", "events"], 403)):
+        key = world.keys.issue(OPERATOR_TENANT, scopes)
+        answer = await client.post(rebuild, headers={"Authorization": f"Bearer {key.key}"})
+        assert answer.status_code == status
 
 
 async def test_the_operators_token_is_no_tenants_key(client: Client) -> None:

@@ -122,9 +122,9 @@ async def test_one_too_many_is_a_problem_with_retry_after(store: Store, client: 
 async def test_a_tenants_keys_share_what_the_tenant_may(world: World, app: Litestar) -> None:
     answers = []
     for _ in range(3):
-        async with asking(app, world.directory.issue("demo").key) as client:
+        async with asking(app, world.keys.issue("demo").key) as client:
             answers += [await client.get(LIST) for _ in range(8)]
-    async with asking(app, world.directory.issue("other").key) as client:
+    async with asking(app, world.keys.issue("other").key) as client:
         elsewhere = await client.get(LIST)
 
     assert [one.status_code for one in answers] == [200] * 20 + [429] * 4
@@ -137,7 +137,7 @@ async def test_refused_to_the_tenant_is_not_charged_to_the_key(
     store: Store, world: World, app: Litestar, client: Client
 ) -> None:
     for _ in range(2):
-        async with asking(app, world.directory.issue("demo").key) as other:
+        async with asking(app, world.keys.issue("demo").key) as other:
             for _ in range(10):
                 await other.get(LIST)
     for _ in range(5):
@@ -276,12 +276,12 @@ async def test_bad_keys_are_bounded_by_the_address_they_come_from(
     world: World, client: Client, elsewhere: Client
 ) -> None:
     statuses = [await bad(client) for _ in range(FAILURES + 2)]
-    lookups = world.directory.lookups
+    lookups = world.keys.lookups
     more = [await bad(client) for _ in range(5)]
 
     assert statuses == [401] * FAILURES + [429] * 2
     assert more == [429] * 5
-    assert world.directory.lookups == lookups
+    assert world.keys.lookups == lookups
     assert await bad(elsewhere) == 401
 
 
@@ -305,7 +305,7 @@ async def test_good_keys_pass_beside_a_flood_of_bad_ones(world: World, client: C
 
     known = await client.get(LIST)
     new = await client.get(
-        LIST, headers={"Authorization": f"Bearer {world.directory.issue('demo').key}"}
+        LIST, headers={"Authorization": f"Bearer {world.keys.issue('demo').key}"}
     )
 
     assert known.status_code == 200
@@ -370,6 +370,11 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
                 charges[f"{method} {route.path_format}"] = f"{charge.route_class} {charge.cost}"
 
     assert charges == {
+        "GET /v1/agents": "read 1",
+        "GET /v1/agents/{name}": "read 1",
+        "PUT /v1/agents/{name}": "write 1",
+        "POST /v1/agents/{name}/rollback": "write 1",
+        "GET /v1/agents/{name}/versions": "read 1",
         "GET /v1/analytics/usage": "read 5",
         "GET /v1/conversations": "read 1",
         "POST /v1/conversations": "write 1",
@@ -383,6 +388,10 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "DELETE /v1/documents/{document_id}": "write 1",
         "GET /v1/events": "read 1",
         "GET /v1/events/stream": "read 1",
+        "GET /v1/keys": "read 1",
+        "POST /v1/keys": "write 1",
+        "DELETE /v1/keys/{key_id}": "write 1",
+        "POST /v1/keys/{key_id}/expire": "write 1",
         "GET /v1/projections": "read 1",
         "GET /v1/projections/{name}/parked": "read 1",
         "POST /v1/projections/{name}/rebuild": "expensive 10",
@@ -393,6 +402,8 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "GET /v1/runs/{run_id}": "read 1",
         "POST /v1/runs/{run_id}/cancel": "write 1",
         "GET /v1/search": "read 5",
+        "GET /v1/tenants": "read 1",
+        "POST /v1/tenants": "write 1",
     }
 
 

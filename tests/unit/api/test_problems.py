@@ -158,7 +158,7 @@ async def test_a_bad_parameter_is_named(client: Client, path: str, field: str) -
 async def test_another_tenants_ids_are_answered_like_unknown_ones(
     world: World, client: Client, conversation: str
 ) -> None:
-    stranger = {"Authorization": f"Bearer {world.directory.issue('other').key}"}
+    stranger = {"Authorization": f"Bearer {world.keys.issue('other').key}"}
     chat = {"type": "user.chat", "payload": {"text": "hello"}}
     unknown = str(NOWHERE)
 

@@ -16,7 +16,7 @@ def opening(truth: Truth, **more: Any) -> OpenLog:
     """Stands where `open_log` stands, and opens this history."""
 
     @asynccontextmanager
-    async def open_it(_data_dir: Path) -> AsyncIterator[Any]:
+    async def open_it(_data_dir: Path, *, appending: bool = False) -> AsyncIterator[Any]:
         yield SimpleNamespace(
             store=truth.history,
             codec=truth.codec,

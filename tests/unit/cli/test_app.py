@@ -22,7 +22,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield (*path, name)
 
 
@@ -57,6 +57,11 @@ def test_the_commands_are_the_ones_the_readme_names() -> None:
     assert {p[1] for p in ALL if p[0] == "projections"} == {
         "status", "rebuild", "rollback", "verify", "parked", "redrive",
     }  # fmt: skip
+    assert {p[1:] for p in ALL if p[0] == "agents"} == {
+        (), ("list",), ("show",), ("versions",), ("define",), ("rollback",),
+    }  # fmt: skip
+    assert {p[1] for p in ALL if p[0] == "keys"} == {"create", "list", "expire", "revoke"}
+    assert {p[1] for p in ALL if p[0] == "tenants"} == {"create", "list"}
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -47,3 +47,10 @@ def test_a_missing_step_is_an_unknown_event() -> None:
 def test_a_newer_version_or_type_is_an_unknown_event(stored_as: str, version: int) -> None:
     with pytest.raises(UnknownEvent):
         CATALOG.event_class(stored_as, version)
+
+
+def test_a_key_of_before_there_were_scopes_may_do_all_but_administer() -> None:
+    fields = Catalog().upcast("key.issued", 1, {"key_id": "k1", "secret_hash": "0", "name": "a"})
+
+    assert fields["scopes"] == ["read", "write", "events"]
+    assert fields["expires_at"] is None

@@ -25,13 +25,14 @@ from aigestion.api.answers import (
 )
 from aigestion.api.auth import USER_CHARS_MAX
 from aigestion.api.body import Body, Text
+from aigestion.api.doors import Doors
 from aigestion.api.parameters import AGENT_CHARS_MAX, MOMENT_CHARS_MAX, checked_text, period
 from aigestion.api.request import ApiRequest, minted
 from aigestion.commands.conversation.change_conversation import ChangeConversation
 from aigestion.commands.conversation.start_conversation import StartConversation
 from aigestion.events.conversation import ConversationStarted
-from aigestion.kernel.errors import InvalidInput
-from aigestion.queries.answer import Page
+from aigestion.queries.agents import versions_of
+from aigestion.queries.answer import Page, invalid
 from aigestion.queries.conversations import ConversationFilter, ConversationSummary, Transcript
 
 DEFAULT_AGENT = "assistant"
@@ -49,6 +50,12 @@ class NewConversation(Body):
 
     title: Title | None = None
     agent: Slug | None = Field(None, description=f"Who answers; `{DEFAULT_AGENT}` if not given.")
+    agent_version: int | None = Field(
+        None,
+        ge=0,
+        description="The version of the agent that answers here for ever; not given: the one that stands "
+        "when something is said.",
+    )
 
 
 class ConversationChange(Body):
@@ -92,20 +99,31 @@ async def start_conversation(
 ) -> Answered[Started]:
     """Start a conversation with an agent."""
     doors, caller = request.doors, request.auth
-    if data.agent is not None and await doors.directory.agent(caller.tenant, data.agent) is None:
-        message = "is no agent of yours"
-        raise InvalidInput(f"agent {message}.", errors=[{"field": "agent", "message": message}])
+    await _must_exist(doors, caller.tenant, data.agent or DEFAULT_AGENT, data.agent_version)
     context = await request.context(idempotency_key)
     command = StartConversation(
         conversation_id=minted(context, "conversation"),
         user_id=caller.user_id,
         agent=data.agent or DEFAULT_AGENT,
         title=data.title,
+        agent_version=data.agent_version,
     )
     outcome = await doors.dispatcher.dispatch(command, context)
     (started,) = outcome.events
     assert isinstance(started.data, ConversationStarted)
     return Answered(Started(started.data.conversation_id, started.position), started.position)
+
+
+async def _must_exist(doors: Doors, tenant: str, agent: str, version: int | None) -> None:
+    """`InvalidInput` for an agent the tenant has not, or a version the agent has not."""
+    builtin = agent in doors.agents
+    if builtin and not version:
+        return
+    versions = await versions_of(doors.log, tenant, agent)
+    if not builtin and not versions and await doors.directory.agent(tenant, agent) is None:
+        raise invalid("agent", "is no agent of yours")
+    if version is not None and not 1 <= version <= len(versions):
+        raise invalid("agent_version", "is no version of this agent")
 
 
 @get(

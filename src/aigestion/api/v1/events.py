@@ -20,9 +20,10 @@ from aigestion.api.v1.stream import (
     STREAM,
     After,
     LastEventId,
+    check_room,
     follow,
     position_behind,
-    room_for_stream,
+    streaming,
 )
 from aigestion.events.catalog import EVENTS
 from aigestion.events.recorded import Recorded
@@ -105,9 +106,8 @@ async def stream_events(
     _check_types(types)
     after = position_behind(after, last_event_id)
     doors, tenant = request.doors, request.tenant
-    streams = await room_for_stream(request, min_position)
-    query = matching(types=tuple(types or ()))
-    return EventStream(follow(doors, tenant, query, after), doors.draining, streams)
+    await check_room(request, min_position)
+    return streaming(request, follow(doors, tenant, matching(types=tuple(types or ())), after))
 
 
 def _check_types(types: list[str] | None) -> None:

@@ -12,7 +12,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from aigestion.api.answers import POSITION_HEADER, Answered, problems
-from aigestion.api.auth import is_operator, require_key_or_operator, require_operator
+from aigestion.api.auth import is_operator, require_key_or_operator
 from aigestion.api.errors import problem_of
 from aigestion.api.limits import CHARGE
 from aigestion.api.openapi import OPERATOR
@@ -95,8 +95,6 @@ _LINES = {200: ResponseSpec(Step, description="Lines of JSON.", media_type=NDJSO
 _WORK: dict[str, Any] = {
     "status_code": 200,
     "opt": {CHARGE: Charge("expensive", cost=10)},
-    "before_request": require_operator,
-    "security": OPERATOR,
     "responses": {**problems(403, 404, 409), **_LINES},
     "media_type": NDJSON,
 }
@@ -105,8 +103,7 @@ _WORK: dict[str, Any] = {
 
 @get(
     "/",
-    before_request=require_key_or_operator,
-    security=[*OPERATOR, {"key": []}],
+    security=[*OPERATOR, {"key": ["read"]}],
     responses=problems(),
     response_headers=[POSITION_HEADER],
     summary="How far each read model is",
@@ -122,8 +119,6 @@ async def list_projections(request: ApiRequest) -> Answered[Projections]:
 
 @get(
     "/{name:str}/parked",
-    before_request=require_operator,
-    security=OPERATOR,
     responses=problems(403, 404),
     response_headers=[POSITION_HEADER],
     summary="What of a read model is in quarantine",
@@ -248,6 +243,7 @@ async def _lines(request: ApiRequest, work: Work, name: str) -> Stream:
 
 projections = Router(
     "/projections",
+    before_request=require_key_or_operator,
     route_handlers=[list_projections, list_parked, rebuild, roll_back, verify, redrive],
     tags=["Projections"],
 )

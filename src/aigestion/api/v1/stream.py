@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from aigestion.api.answers import MinPosition, problems
+from aigestion.api.auth import Keys
 from aigestion.api.doors import Doors
 from aigestion.api.request import ApiRequest
 from aigestion.api.sse import HEARTBEAT, EventStream, OpenStreams, frame
@@ -91,22 +93,29 @@ async def stream(
 ) -> EventStream:
     """Recorded events with `id: <position>`, and `delta` events between them: pieces of a reply.
 
-    Connect again with `Last-Event-ID` and the stream goes on behind it, without loss or repeats.
+    Connect again with `Last-Event-ID` and the stream goes on behind it, without loss or repeats. If the
+    key ends meanwhile, so does the stream: its last event is `end`, with the `code` that other requests get.
     """
     after = position_behind(after, last_event_id)
     doors, tenant = request.doors, request.tenant
-    streams = await room_for_stream(request, min_position)
+    await check_room(request, min_position)
     await _must_exist(doors, tenant, conversation_id)
     frames = follow(doors, tenant, shown_of(conversation_id), after, conversation_id)
-    return EventStream(frames, doors.draining, streams)
+    return streaming(request, frames)
 
 
-async def room_for_stream(request: ApiRequest, min_position: int) -> OpenStreams:
-    """Where a stream that begins at this position may be counted; raises `Overloaded`, `ViewBehind`."""
+async def check_room(request: ApiRequest, min_position: int) -> None:
+    """Whether a stream that begins at this position may; raises `Overloaded`, `ViewBehind`."""
     streams: OpenStreams = request.app.state.streams
     streams.check()
     await request.doors.feed.at_least(min_position)
-    return streams
+
+
+def streaming(request: ApiRequest, frames: AsyncGenerator[bytes, None]) -> EventStream:
+    """The frames, until their reader leaves, its key ends or the server drains."""
+    keys: Keys = request.app.state.api_keys
+    closed = partial(keys.closed, request.auth.key)
+    return EventStream(frames, request.doors.draining, request.app.state.streams, closed)
 
 
 async def follow(

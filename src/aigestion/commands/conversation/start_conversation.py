@@ -16,6 +16,7 @@ class StartConversation(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     agent: str
     title: str | None = None
+    agent_version: int | None = None
 
 
 def decide(command: StartConversation, state: Conversation) -> list[ConversationStarted]:
@@ -27,6 +28,7 @@ def decide(command: StartConversation, state: Conversation) -> list[Conversation
             user_id=command.user_id,
             agent=command.agent,
             title=command.title,
+            agent_version=command.agent_version,
         )
     ]
 

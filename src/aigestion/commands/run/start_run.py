@@ -16,6 +16,7 @@ class StartRun(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: UUID
     agent: str
     in_reply_to: UUID
+    agent_version: int = 0
 
 
 def decide(command: StartRun, state: Run) -> list[RunStarted]:
@@ -27,6 +28,7 @@ def decide(command: StartRun, state: Run) -> list[RunStarted]:
             conversation_id=command.conversation_id,
             agent=command.agent,
             in_reply_to=command.in_reply_to,
+            agent_version=command.agent_version,
         )
     ]
 

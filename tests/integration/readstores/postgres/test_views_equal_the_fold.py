@@ -14,7 +14,13 @@ from aigestion.events.conversation import (
     UserAction,
     UserVoice,
 )
-from aigestion.events.directory import AgentRegistered, KeyIssued, KeyRevoked, TenantCreated
+from aigestion.events.directory import (
+    AgentRegistered,
+    KeyExpirySet,
+    KeyIssued,
+    KeyRevoked,
+    TenantCreated,
+)
 from aigestion.events.event import ERASED
 from aigestion.events.knowledge import DocumentRemoved
 from aigestion.events.recorded import Recorded
@@ -50,7 +56,8 @@ def everything() -> list[Recorded[Any]]:
             event, tenant=tenant, **more
         )
         happened(TenantCreated(tenant=tenant, name=ODD))
-        happened(KeyIssued(key_id="k1", secret_hash="5e", name="laptop"))
+        happened(KeyIssued(key_id="k1", secret_hash="5e", name="laptop", scopes=("read",)))
+        happened(KeyExpirySet(key_id="k1", expires_at=BEGINNING))
         happened(AgentRegistered(agent="assistant", description="A.", hears=("user.chat",)))
         happened(started(title=ODD))
         who = {"conversation_id": WHO["conversation_id"], "user_id": "ana"}

@@ -166,7 +166,7 @@ async def test_the_same_key_and_body_for_another_conversation_is_refused(
 
 
 async def test_idempotency_keys_belong_to_a_tenant(world: World, client: Client) -> None:
-    other = {"Authorization": f"Bearer {world.directory.issue('other').key}"}
+    other = {"Authorization": f"Bearer {world.keys.issue('other').key}"}
     key = {"Idempotency-Key": "one"}
 
     mine = await client.post(PATH, json={}, headers=key)

@@ -92,7 +92,7 @@ async def test_the_feed_need_not_look_twice_at_what_does_not_match(
 async def test_the_feed_shows_nothing_of_another_tenant(
     world: World, client: Client, conversation: str
 ) -> None:
-    other = {"Authorization": f"Bearer {world.directory.issue('other').key}"}
+    other = {"Authorization": f"Bearer {world.keys.issue('other').key}"}
 
     assert (await client.get("/v1/events", headers=other)).json() == {"items": [], "next_after": 1}
     by_tag = await client.get(f"/v1/events?tag=conversation:{conversation}", headers=other)

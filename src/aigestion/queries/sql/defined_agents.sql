@@ -1,0 +1,2 @@
+-- Every agent that a tenant defined, as <tenant>/<agent>.
+SELECT key FROM {view}.definitions
