@@ -165,6 +165,10 @@ async def test_a_repeated_request_issues_one_key_and_shows_it_once(
         ({"name": "x", "scopes": ["root"]}, {"scopes.0"}),
         ({"name": " ", "scopes": ["read"], "tenant": "other"}, {"name", "tenant"}),
         ({"name": "x", "scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z"}, {"expires_at"}),
+        (
+            {"name": "x", "scopes": ["read"], "expires_at": "9999-12-31T23:59:59-23:00"},
+            {"expires_at"},
+        ),
         ({"name": "x", "scopes": ["read"], "expires_at": "2090-01-01T00:00:00"}, {"expires_at"}),
     ],
 )

@@ -63,7 +63,7 @@ async def answers(views: Views) -> bytes:
         (await search.search("demo", "ferry", limit=1)).data,
         (await search.search("demo", "dense", limit=9)).data,
         (await search.passages("demo", "where is the dense ferry position", 9)).data,
-        await directory.agents("demo"),
+        (await directory.agents("demo")).data,
         missing,
     ]
     assert len(missing) == 2

@@ -32,6 +32,8 @@ from aigestion.queries.answer import Answer, Page, invalid
 from aigestion.queries.keys import KeyState, KeySummary
 
 NAME_CHARS_MAX = 100
+EXPIRY_YEAR_MAX = 9_000
+"""In UTC it must still be a year that every engine can tell."""
 
 
 class NewKey(Body):
@@ -178,8 +180,8 @@ def _checked_id(key_id: str) -> str:
 
 
 def _must_be_ahead(expires_at: datetime | None, now: datetime) -> None:
-    if expires_at is not None and expires_at <= now:
-        raise invalid("expires_at", "must be in the future")
+    if expires_at is not None and not (now < expires_at and expires_at.year <= EXPIRY_YEAR_MAX):
+        raise invalid("expires_at", f"must be in the future, and not after {EXPIRY_YEAR_MAX}")
 
 
 keys = Router("/keys", route_handlers=[issue_key, list_keys, expire_key, revoke_key], tags=["Keys"])
