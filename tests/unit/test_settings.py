@@ -107,3 +107,10 @@ def test_a_file_sets_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
     assert settings.log.name == "second"
     assert settings.postgres_url is not None
+
+
+def test_where_commands_ask_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIGESTION_URL", "https://aigestion.example")
+    monkeypatch.setenv("AIGESTION_KEY", "aig_key")
+
+    load_settings()
