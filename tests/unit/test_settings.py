@@ -138,3 +138,10 @@ def test_a_vendors_own_url_must_be_one(
 
     with pytest.raises(Misconfigured, match=url):
         load_settings()
+
+
+def test_where_commands_ask_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIGESTION_URL", "https://aigestion.example")
+    monkeypatch.setenv("AIGESTION_KEY", "aig_key")
+
+    load_settings()

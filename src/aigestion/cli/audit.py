@@ -1,4 +1,4 @@
-"""`aigestion audit verify`: the log, the broker and every view, proved against each other."""
+"""`aigestion audit verify`: the log, the broker and every view, proved against each other; or an export."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aigestion.cli.connection import need_data_dir, running, servers
+from aigestion.cli.export import export
 from aigestion.cli.options import beyond_http, data_dir_option, json_option, run
 from aigestion.cli.progress import progress
 from aigestion.cli.text import bad, doubtful, good, json_line, one_line, quiet
@@ -24,6 +25,7 @@ RELAY_SECONDS_MAX = 5.0
 
 _PASSED = {
     "log": "dense from 1, in order, no id twice, every stored shape opens",
+    "export": "each position once, in order, and the hashes of the manifest",
     "broker": "equal the log's events, sequence for position",
 }
 
@@ -33,17 +35,27 @@ def audit() -> None:
     """The log as evidence."""
 
 
+audit.add_command(export)
+
+
 @audit.command(epilog="Example:  aigestion audit verify --json")
+@click.option(
+    "--export",
+    "exported",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Instead: prove what `audit export` wrote there, without the log.",
+)
 @data_dir_option
 @beyond_http
 @json_option
-def verify(data_dir: Path, as_json: bool) -> None:
+def verify(exported: Path | None, data_dir: Path, as_json: bool) -> None:
     """Prove that nothing is missing or changed; exit 1 and name the first bad position if not.
 
     The log: positions dense and in order, ids unique, every stored shape opens. The broker: every
     message equals its event. Each view: every row equals a fold of the log.
     """
-    findings = run(_told(data_dir, as_json))
+    findings = run(_told(_of_export(exported) if exported else _findings(data_dir), as_json))
     faults = [finding.fault for finding in findings if finding.fault]
     if as_json:
         click.echo(json_line({"passed": not faults, "findings": findings}))
@@ -53,10 +65,10 @@ def verify(data_dir: Path, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-async def _told(data_dir: Path, as_json: bool) -> "list[Finding]":
+async def _told(found: "AsyncIterator[Finding]", as_json: bool) -> "list[Finding]":
     """Every finding, printed as it comes."""
     findings = []
-    async for finding in _findings(data_dir):
+    async for finding in found:
         findings.append(finding)
         if not as_json:
             click.echo(_line(finding))
@@ -98,6 +110,16 @@ async def _findings(data_dir: Path) -> "AsyncIterator[Finding]":
                 yield finding
         else:
             yield _not_compared()
+
+
+async def _of_export(directory: Path) -> "AsyncIterator[Finding]":
+    from aigestion.audit.exported import verify_export
+    from aigestion.audit.manifest import read_manifest
+
+    manifest = read_manifest(directory)
+    with progress("export", manifest.last if manifest else None) as advance:
+        finding = await verify_export(directory, progress=advance)
+    yield finding
 
 
 async def _of_broker(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from aigestion.cli.progress import progress
 from aigestion.client.http import Api
 from aigestion.events.catalog import Catalog
 from aigestion.events.recorded import Recorded
@@ -44,11 +45,13 @@ class HttpEvents:
     async def find(self, event_id: UUID) -> Recorded[Any] | None:
         """The feed is not asked for ids: it is read until the event comes."""
         after = 0
-        while events := await self.read(after=after, limit=FEED_EVENTS_MAX):
-            for event in events:
-                if event.id == event_id:
-                    return event
-            after = events[-1].position
+        with progress(f"looking for {event_id}", await self.head()) as advance:
+            while events := await self.read(after=after, limit=FEED_EVENTS_MAX):
+                for event in events:
+                    if event.id == event_id:
+                        return event
+                after = events[-1].position
+                advance(after)
         return None
 
     async def head(self) -> int:

@@ -1,6 +1,7 @@
 """The command line on a data dir at rest: everything but talking works without the program."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.support.program import Program
@@ -41,6 +42,19 @@ def test_a_run_is_explained_at_rest(rested: Rested) -> None:
     assert root["event"]["id"] == reply["event_id"]
     assert kinds == ["run.context_retrieved", "model.requested", "agent.replied"]
     assert run["led_to"][0]["passages"][0]["text"]
+
+
+def test_the_log_is_exported_at_rest_and_proved_without_it(rested: Rested, tmp_path: Path) -> None:
+    program, _ = rested
+
+    exported = program.cli("audit", "export", str(tmp_path / "out"), "--json")
+    verified = program.cli("audit", "verify", "--export", str(tmp_path / "out"), "--json")
+
+    assert exported.returncode == 0, exported.stderr
+    manifest = json.loads(exported.stdout)
+    [finding] = json.loads(verified.stdout)["findings"]
+    assert finding["fault"] is None
+    assert finding["checked"] == manifest["events"] == manifest["last"] > 10
 
 
 def test_read_models_are_rebuilt_and_proved_at_rest(rested: Rested) -> None:

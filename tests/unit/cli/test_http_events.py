@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from aigestion.cli import http_events
 from aigestion.cli.app import aigestion
-from tests.unit.audit.histories import CONVERSATION, Truth
+from tests.unit.audit.histories import CONVERSATION, QUESTION, RUN, Truth
 from tests.unit.cli.fake_api import FakeApi, fake_api
 
 
@@ -67,6 +69,30 @@ def test_a_conversation_is_replayed_from_the_feed(api: FakeApi) -> None:
 
     assert result.exit_code == 0, result.output
     assert "(had not answered yet)" in result.stdout
+
+
+def test_an_event_is_found_in_the_feed_and_explained(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_events, "FEED_EVENTS_MAX", 2)
+
+    found = call(api, "explain", str(QUESTION), "--json")
+    of_run = call(api, "explain", str(RUN), "--json")
+    unknown = call(api, "explain", str(UUID(int=7)))
+
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["roots"][0]["event"]["position"] == 2
+    assert json.loads(of_run.stdout)["roots"][0]["event"]["position"] == 3
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert unknown.stderr == f"error: There is no event and no run {UUID(int=7)}.\n"
+
+
+def test_a_key_that_opens_nothing_is_one_line(api: FakeApi) -> None:
+    api.answering["/v1/events"] = lambda _: (401, {"detail": "No such key.", "status": 401})
+
+    result = call(api, "events")
+
+    assert (result.exit_code, result.stderr) == (1, "error: No such key.\n")
 
 
 @pytest.mark.parametrize(
