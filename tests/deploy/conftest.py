@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,13 @@ def compose(installed: Path, variables: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def with_openai(installed: Path, variables: dict[str, str]) -> dict[str, Any]:
-    return _rendered(installed / "compose.openai.yaml", variables)
+def with_model(installed: Path, variables: dict[str, str]) -> Callable[[str], dict[str, Any]]:
+    """`compose.model.yaml` with this provider chosen in `.env`."""
+    file = installed / "compose.model.yaml"
+    return lambda provider: _rendered(file, variables | {"MODEL_PROVIDER": provider})
 
 
 def _rendered(file: Path, variables: dict[str, str]) -> dict[str, Any]:
-    text = re.sub(r"\$\{(\w+):\?run setup\.sh\}", lambda m: variables[m[1]], file.read_text())
+    text = re.sub(r"\$\{(\w+):\?[^}]+\}", lambda m: variables[m[1]], file.read_text())
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded

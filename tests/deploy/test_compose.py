@@ -4,17 +4,21 @@ No container runs here. That the file is a valid one is for `docker compose conf
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aigestion.bootstrap.models import missing_key
 from aigestion.settings import Settings, load_settings
 from tests.deploy.conftest import DEPLOY
 
 Compose = dict[str, Any]
+WithModel = Callable[[str], Compose]
 ENGINES = ("postgres", "nats", "elasticsearch", "clickhouse", "qdrant", "valkey")
 ROLES = ("migrate", "api-a", "api-b", "relay", "project-a", "project-b", "agents")
+PROVIDERS = ("openai", "anthropic", "gemini")
 SECRET = re.compile(r"(?i)(password|secret|api_?key|token)")
 
 
@@ -82,8 +86,8 @@ def test_every_image_is_a_variable_that_names_no_moving_version(
         assert tag not in ("", "latest"), name
 
 
-def test_no_secret_stands_in_the_files(compose: Compose, with_openai: Compose) -> None:
-    services = [*compose["services"].values(), *with_openai["services"].values()]
+def test_no_secret_stands_in_the_files(compose: Compose, with_model: WithModel) -> None:
+    services = [*compose["services"].values(), *with_model("openai")["services"].values()]
     for name, value in (pair for s in services for pair in s.get("environment", {}).items()):
         if SECRET.search(name):
             assert re.search(r"_(FILE|DIR)$", name), name
@@ -131,24 +135,26 @@ def test_an_engine_keeps_its_data_in_a_folder_of_its_own(compose: Compose, engin
     assert mount["bind"] == {"create_host_path": False}  # A missing folder is no empty log.
 
 
-@pytest.mark.parametrize("name", [*ROLES, "agents with openai"])
+@pytest.mark.parametrize("name", [*ROLES, *(f"agents with {provider}" for provider in PROVIDERS)])
 def test_the_settings_of_a_role_are_good(
     compose: Compose,
-    with_openai: Compose,
+    with_model: WithModel,
     installed: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
     """All are known, and what `setup.sh` made of them is accepted."""
-    service = compose["services"][name.partition(" ")[0]]
+    role, _, provider = name.partition(" with ")
+    service = compose["services"][role]
     environment, secrets = dict(service["environment"]), list(service["secrets"])
     files = {secret: installed / told["file"] for secret, told in compose["secrets"].items()}
-    if name.endswith("openai"):
-        environment |= with_openai["services"]["agents"]["environment"]
-        secrets += with_openai["services"]["agents"]["secrets"]
-        files["openai_api_key"] = tmp_path / "key"
-        files["openai_api_key"].write_text("a key")
+    if provider:
+        asking = with_model(provider)["services"]["agents"]
+        environment |= asking["environment"]
+        secrets += asking["secrets"]
+        files["model_api_key"] = tmp_path / "key"
+        files["model_api_key"].write_text("a key")
     mounted = tmp_path / "secrets"
     mounted.mkdir()
     for secret in secrets:
@@ -161,6 +167,7 @@ def test_the_settings_of_a_role_are_good(
 
     told = {path.name for path in mounted.iterdir() if path.name.startswith("aigestion_")}
     assert {secret for secret in told if not _value(settings, secret)} == set()
+    assert missing_key(settings) is None
     assert name == "migrate" or _value(settings, "aigestion_log__master_key_file").is_file()
 
 

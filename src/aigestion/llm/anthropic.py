@@ -9,9 +9,7 @@ from aigestion.llm.sdk_faults import unwrapped
 from aigestion.llm.sdk_model import NO_KEY, SdkModel
 from aigestion.llm.wire import Finished, Piece, WireEvent, said, tokens
 
-if (
-    TYPE_CHECKING
-):  # The SDK takes two seconds and 90 MB to import: only who asks a model pays for it.
+if TYPE_CHECKING:  # The SDK takes two seconds and 90 MB to import: only who asks pays for it.
     from anthropic import AsyncAnthropic
 
 _REASONS = {

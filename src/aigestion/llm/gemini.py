@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # The SDK takes a second and 80 MB to import: only who asks a
     from google.genai import Client
     from httpx2 import AsyncClient, Request, Response
 
+CONNECTIONS_MAX = 1000
+"""As many as the other vendors' SDKs open."""
 _REASONS = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
@@ -60,7 +62,9 @@ class GeminiModel(SdkModel[_Connected]):
         # A client of ours, because the SDK's own is another library's that asks twice where a
         # connection breaks.
         http = httpx2.AsyncClient(
-            timeout=timeout, event_hooks={"request": [limit], "response": [remember]}
+            timeout=timeout,
+            limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
+            event_hooks={"request": [limit], "response": [remember]},
         )
         genai = Client(
             vertexai=False,

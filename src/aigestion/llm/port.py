@@ -46,10 +46,13 @@ class Done(msgspec.Struct, frozen=True):
 
     returned_model: str
     finish_reason: str
+    """`stop` or `length`, else the provider's own word."""
     usage: dict[str, Any]
-    """The provider's own usage object, untouched."""
+    """The provider's own usage object, untouched; empty if there is none that can be kept."""
     input_tokens: int | None
+    """All the model read, from its cache too; None if the provider says nothing that can be true."""
     output_tokens: int | None
+    """All it wrote, what it thought without saying it too."""
 
 
 FailureReason = Literal[

@@ -36,9 +36,7 @@ def chat(server: FakeModels) -> OpenAIModel:
 
 
 def raw(*events: dict[str, Any]) -> Raw:
-    """Events that name their type, as all of Anthropic's do."""
-    lines = (f"event: {event.get('type', 'x')}\ndata: {json.dumps(event)}\n\n" for event in events)
-    return Raw("".join(lines).encode())
+    return Raw("".join(f"data: {json.dumps(event)}\n\n" for event in events).encode())
 
 
 async def test_an_empty_account_is_not_asked_again(server: FakeModels) -> None:
@@ -71,6 +69,17 @@ async def test_usage_of_another_type_is_no_reason_to_lose_an_answer(
         assert (end.input_tokens, end.output_tokens) == (None, None)
 
 
+@pytest.mark.parametrize("odd", ["\ud800", "x" * 10_000])
+async def test_usage_no_event_can_hold_is_left_out(server: FakeModels, odd: str) -> None:
+    choice = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "note": odd}
+    answer = raw({"model": "a-model", "choices": [choice], "usage": usage})
+    end = await end_of(chat(server), server, answer)
+
+    assert isinstance(end, Done)
+    assert (end.usage, end.input_tokens) == ({}, 11)
+
+
 async def test_names_that_are_none_are_not_recorded(server: FakeModels) -> None:
     def chunk(**choice: Any) -> dict[str, Any]:
         return {"model": {"not": "a name"}, "choices": [{"index": 0, "delta": {}, **choice}]}
@@ -97,11 +106,21 @@ async def test_anthropics_cache_counts_as_input(server: FakeModels) -> None:
 
 
 async def test_gemini_refuses_a_question_before_it_answers(server: FakeModels) -> None:
-    blocked = Raw(b'data: {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}\n\n')
+    blocked = raw({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}})
     end = await end_of(GeminiModel("a-model", base_url=server.url), server, blocked)
 
     assert isinstance(end, Failed)
     assert (end.reason, end.retryable) == ("refused", False)
+
+
+async def test_gemini_is_asked_once_even_if_it_would_go_on(server: FakeModels) -> None:
+    part = {"content": {"parts": [{"text": "Half of"}]}, "finishReason": "CONTINUATION"}
+    answer = raw({"candidates": [{**part, "continuationToken": "YWdhaW4="}]})
+    end = await end_of(GeminiModel("a-model", base_url=server.url), server, answer)
+
+    assert isinstance(end, Done)
+    assert end.finish_reason == "length"
+    assert len(server.asked) == 1
 
 
 async def test_gemini_thoughts_count_as_output(server: FakeModels) -> None:
