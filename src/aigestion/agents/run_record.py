@@ -43,8 +43,10 @@ _log = logging.getLogger(__name__)
 class RunRecord:
     """The run of one agent that heard one event."""
 
-    def __init__(self, deps: AgentDeps, agent: str, heard: Recorded[Any]) -> None:
-        self.run_id = derived_id(heard.id, agent)
+    def __init__(
+        self, deps: AgentDeps, agent: str, heard: Recorded[Any], cause: Recorded[Any]
+    ) -> None:
+        self.run_id = derived_id(cause.id, agent)
         self._deps = deps
         self._agent = agent
         self._heard = heard
@@ -52,8 +54,8 @@ class RunRecord:
         self._context = Context(
             tenant=heard.tenant,
             actor=f"agent:{agent}",
-            correlation_id=heard.correlation_id,
-            causation_id=heard.id,
+            correlation_id=cause.correlation_id,
+            causation_id=cause.id,
         )
 
     async def started(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from aigestion.agents.definition import AgentDefinition
 from aigestion.agents.deps import AgentDeps
 from aigestion.agents.reaction import Reaction
+from aigestion.events.conversation import UserAskedAgain
 from aigestion.events.recorded import Recorded
 from aigestion.kernel.ids import derived_id
 from aigestion.messaging.locks import Locks
@@ -24,19 +25,27 @@ class AgentRunner:
 
         Harmless again and beside others. Raises `Unavailable` if the log does not answer.
         """
-        heard = await self._heard(position)
+        cause = await self._event(position)
+        heard = None if cause is None else await self._meant(cause)
         agent = None if heard is None else self._agent_for(heard)
-        if heard is None or agent is None:
+        if cause is None or heard is None or agent is None:
             return
-        async with self._locks.hold(f"run/{derived_id(heard.id, agent.name)}") as ours:
+        async with self._locks.hold(f"run/{derived_id(cause.id, agent.name)}") as ours:
             if ours:
-                await Reaction(self._deps, agent, heard).carry_on()
+                await Reaction(self._deps, agent, heard, cause).carry_on()
 
     def _agent_for(self, heard: Recorded[Any]) -> AgentDefinition | None:
         """The agent of this program that reacts to the event; others' agents may hear it elsewhere."""
         agent = self._agents.get(getattr(heard.data, "agent", ""))
         return agent if agent is not None and heard.type in agent.hears else None
 
-    async def _heard(self, position: int) -> Recorded[Any] | None:
+    async def _meant(self, cause: Recorded[Any]) -> Recorded[Any] | None:
+        """The message to reply to: the event itself, unless a user asks again about an earlier one."""
+        if not isinstance(cause.data, UserAskedAgain):
+            return cause
+        message = await self._event(cause.data.event_position)
+        return message if message is not None and message.id == cause.data.event_id else None
+
+    async def _event(self, position: int) -> Recorded[Any] | None:
         events = await self._deps.reader.read(after=position - 1, limit=1)
         return events[0] if events and events[0].position == position else None

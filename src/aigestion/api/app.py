@@ -18,7 +18,7 @@ from aigestion.api.v1.analytics import usage
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
 from aigestion.api.v1.events import read_events
-from aigestion.api.v1.interactions import post_interaction
+from aigestion.api.v1.interactions import ask_again, post_interaction
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
 from aigestion.api.v1.runs import runs
@@ -37,6 +37,7 @@ def create_app(doors: Doors) -> Litestar:
                 route_handlers=[
                     conversations,
                     post_interaction,
+                    ask_again,
                     stream,
                     runs,
                     search,

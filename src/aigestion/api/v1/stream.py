@@ -22,6 +22,7 @@ from aigestion.events.conversation import (
     ConversationStarted,
     ConversationUnarchived,
     UserAction,
+    UserAskedAgain,
     UserChat,
     UserVoice,
 )
@@ -47,6 +48,7 @@ SHOWN = (
     UserChat,
     UserVoice,
     UserAction,
+    UserAskedAgain,
     RunStarted,
     AgentReplied,
     RunFailed,
