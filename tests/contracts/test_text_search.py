@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from aigestion.events.conversation import UserAction
 from aigestion.kernel.errors import InvalidInput
 from aigestion.queries.search import Hit, SearchQueries
 from tests.support.history import History, chat, document, id_of, started
@@ -75,6 +76,27 @@ async def test_what_was_not_asked_for_is_not_found(
     await said(views, ENGLISH, SPANISH)
 
     assert await found(queries, q) == []
+
+
+@pytest.mark.parametrize("q", ["ticket.bought", "bought", "tickets", "Horta", "seats 2"])
+async def test_what_a_user_did_is_found_by_its_name_and_its_properties(
+    views: Views, queries: SearchQueries, q: str
+) -> None:
+    history = History()
+    history.happened(started(title="Boats"))
+    action = history.happened(
+        UserAction(
+            conversation_id=id_of("harbour"), user_id="ana", agent="assistant",
+            name="ticket.bought", properties={"seats": 2, "from": {"harbour": "Horta"}},
+        )
+    )  # fmt: skip
+    history.happened(chat("Something else."))
+    await views.show(history.events)
+
+    [hit] = await found(queries, q)
+
+    assert (hit.kind, hit.id) == ("message", str(action.id))
+    assert marks(hit)
 
 
 async def test_a_message_and_a_passage_are_told_apart(views: Views, queries: SearchQueries) -> None:

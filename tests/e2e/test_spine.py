@@ -87,6 +87,31 @@ def test_what_was_said_is_found_counted_and_folded(program: Program) -> None:
     assert CANARY in folded.stdout
 
 
+def test_a_conversation_is_asked_again_renamed_and_archived(program: Program) -> None:
+    conversation, position = start_conversation(program, "How does the relay work?")
+    path = f"/v1/conversations/{conversation}"
+
+    def replies(count: int) -> Any:
+        _, transcript = program.http("GET", f"{path}?min_position={position}")
+        found = [one for one in transcript["messages"] if one["role"] == "assistant"]
+        return found if len(found) == count else None
+
+    (first,) = wait_for(lambda: replies(1))
+    status, _ = program.http("POST", f"{path}/interactions/{first['in_reply_to']}/retry", {})
+    assert status == 202
+    former, latest = wait_for(lambda: replies(2))
+    status, changed = program.http("PATCH", path, {"title": "The relay", "archived": True})
+    assert status == 200
+    query = f"state=archived&min_position={changed['position']}"
+    _, archived = program.http("GET", f"/v1/conversations?{query}")
+    _, runs = program.http("GET", f"/v1/runs?conversation_id={conversation}&state=replied")
+
+    assert (former["replaced"], latest["replaced"]) == (True, False)
+    assert former["in_reply_to"] == latest["in_reply_to"]
+    assert [one["title"] for one in archived["items"]] == ["The relay"]
+    assert [one["run_id"] for one in runs["items"]] == [latest["run_id"], former["run_id"]]
+
+
 def test_the_log_holds_none_of_a_messages_words(program: Program) -> None:
     start_conversation(program, f"My secret is {CANARY}")
     doors = program.connect()

@@ -36,7 +36,12 @@ from aigestion.projections.rebuild import Rebuilt, RolledBack
 from aigestion.projections.redrive import Redriven
 from aigestion.projections.stages import OnProgress
 from aigestion.queries.answer import Answer, Cursors, Page, checked_limit
-from aigestion.queries.conversations import ConversationFilter, ConversationSummary, Transcript
+from aigestion.queries.conversations import (
+    ConversationFilter,
+    ConversationSummary,
+    Message,
+    Transcript,
+)
 from aigestion.queries.directory import AgentRecord
 from aigestion.queries.documents import Document, DocumentSummary
 from aigestion.queries.feed import FeedQueries
@@ -124,6 +129,7 @@ class FakeConversations:
 
     def __init__(self, progress: Progress) -> None:
         self.transcripts: dict[tuple[str, UUID], Transcript] = {}
+        self.messages: dict[tuple[str, UUID, UUID], Message] = {}
         self.summaries: list[ConversationSummary] = []
         self.asked: list[ConversationFilter] = []
         self._progress = progress
@@ -143,6 +149,14 @@ class FakeConversations:
         Cursors(KeyRecord, [tenant]).decode(cursor)
         more = "more" if len(self.summaries) > limit else None
         return Answer(position, Page(self.summaries[:limit], more))
+
+    async def message(
+        self, tenant: str, conversation_id: UUID, message_id: UUID, *, min_position: int = 0
+    ) -> Answer[Message]:
+        found = self.messages.get((tenant, conversation_id, message_id))
+        if found is None:
+            raise NotFound("There is no such message in the conversation.")
+        return Answer(min_position, found)
 
     async def transcript(
         self, tenant: str, conversation_id: UUID, *, min_position: int = 0

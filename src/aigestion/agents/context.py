@@ -11,7 +11,7 @@ import msgspec
 from aigestion.agents.definition import Limits
 from aigestion.agents.fusion import fused
 from aigestion.agents.prompt import History
-from aigestion.agents.turns import turn_of_message
+from aigestion.agents.turns import as_told, turn_of_message
 from aigestion.events.run import RetrievedPassage
 from aigestion.kernel.errors import Unavailable, ViewBehind
 from aigestion.llm.port import Source, Turn
@@ -105,7 +105,7 @@ class ContextSearch:
             limit=limits.history_turns_max,
             min_position=before,
         )
-        turns: list[tuple[int, Turn]] = []
+        said: list[tuple[Message, Turn]] = []
         chars = 0
         for message in reversed(answer.data):
             turn = turn_of_message(message)
@@ -114,13 +114,14 @@ class ContextSearch:
             chars += len(turn.text)
             if chars > limits.history_chars_max:
                 break
-            turns.append((message.position, turn))
-        turns.reverse()
-        while turns and turns[0][1].role != "user":
-            turns.pop(0)
-        if not turns:
+            said.append((message, turn))
+        said.reverse()
+        while said and said[0][1].role != "user":
+            said.pop(0)
+        if not said:
             return History()
-        return History(tuple(turn for _, turn in turns), turns[0][0], turns[-1][0])
+        told = as_told((message.in_reply_to, turn) for message, turn in said)
+        return History(told, said[0][0].position, said[-1][0].position)
 
     async def passages(
         self,

@@ -8,7 +8,7 @@ from aigestion.llm.port import ChatRequest, Source, Turn
 
 
 class History(msgspec.Struct, frozen=True):
-    """The turns before the question, without gaps: all of the conversation between two positions."""
+    """The turns before the question, without gaps: the conversation between two positions, as it is told."""
 
     turns: tuple[Turn, ...] = ()
     first: int = 0

@@ -36,13 +36,16 @@ _log = logging.getLogger(__name__)
 class Reaction:
     """Whoever runs it should hold the run's lock; if two do, the log lets one of them end the run."""
 
-    def __init__(self, deps: AgentDeps, agent: AgentDefinition, heard: Recorded[Any]) -> None:
+    def __init__(
+        self, deps: AgentDeps, agent: AgentDefinition, heard: Recorded[Any], cause: Recorded[Any]
+    ) -> None:
+        """`heard`: the message. `cause`: why to reply to it; itself, or that a user asks again."""
         self._deps = deps
         self._agent = agent
         self._limits = agent.limits
         self._heard = heard
         self._model = deps.models.get(agent.model) if agent.model else deps.model
-        self._record = RunRecord(deps, agent, heard)
+        self._record = RunRecord(deps, agent, heard, cause)
         self._question = turn_of_event(heard.data)
         self._said: list[str] = []
         """The pieces of the reply so far: what was said is not taken back, and kept if it breaks off."""

@@ -8,7 +8,7 @@ import msgspec
 from aigestion.agents.documents import sources_found
 from aigestion.agents.manifest import KeyedHash, Reference, parsed, source_hash, turns_hash
 from aigestion.agents.prompt import History, Prompt
-from aigestion.agents.turns import TURN_EVENTS, turn_of_event
+from aigestion.agents.turns import TURN_EVENTS, as_told, turn_of_event
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelRequested, RunContextRetrieved, RunStarted
 from aigestion.eventstore.port import BlobStore
@@ -81,7 +81,11 @@ async def _prompt(
     *_, question = said
     numbers = {int(reference.source) for reference in references if reference.role == "source"}
     found = await sources_found(TenantEvents(reader, tenant), _only(run, RunContextRetrieved))
-    turns = tuple(turn_of_event(one.data) for one in said if first <= one.position <= last)
+    turns = as_told(
+        (getattr(one.data, "in_reply_to", None), turn_of_event(one.data))
+        for one in said
+        if first <= one.position <= last
+    )
     return Prompt(
         tenant=tenant,
         user_id=question.data.user_id,

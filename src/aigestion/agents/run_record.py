@@ -44,8 +44,14 @@ _log = logging.getLogger(__name__)
 class RunRecord:
     """The run of one agent that heard one event."""
 
-    def __init__(self, deps: AgentDeps, agent: AgentDefinition, heard: Recorded[Any]) -> None:
-        self.run_id = derived_id(heard.id, agent.name)
+    def __init__(
+        self,
+        deps: AgentDeps,
+        agent: AgentDefinition,
+        heard: Recorded[Any],
+        cause: Recorded[Any],
+    ) -> None:
+        self.run_id = derived_id(cause.id, agent.name)
         self._deps = deps
         self._agent = agent.name
         self._agent_version = agent.version
@@ -54,8 +60,8 @@ class RunRecord:
         self._context = Context(
             tenant=heard.tenant,
             actor=f"agent:{agent.name}",
-            correlation_id=heard.correlation_id,
-            causation_id=heard.id,
+            correlation_id=cause.correlation_id,
+            causation_id=cause.id,
         )
 
     async def started(self) -> None:

@@ -1,7 +1,9 @@
 """What a message of a conversation is to a model; the same from the read model and from the log."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from aigestion.events.conversation import AgentReplied, UserAction, UserChat, UserVoice
 from aigestion.events.event import Event
@@ -40,6 +42,24 @@ def turn_of_event(event: Event) -> Turn:
             return Turn("assistant", storable(text))
         case _:
             raise TypeError(f"{type(event).__name__} is no turn of a conversation")
+
+
+def as_told(turns: Iterable[tuple[UUID | None, Turn]]) -> tuple[Turn, ...]:
+    """Turns in the order of the log, each with the message it replies to, as the user sees them now.
+
+    Of several replies to one message the last one counts, and stands where the first one stood.
+    """
+    told: list[Turn] = []
+    places: dict[UUID, int] = {}
+    for in_reply_to, turn in turns:
+        if in_reply_to is None:
+            told.append(turn)
+        elif in_reply_to in places:
+            told[places[in_reply_to]] = turn
+        else:
+            places[in_reply_to] = len(told)
+            told.append(turn)
+    return tuple(told)
 
 
 def _action_text(name: str, properties: dict[str, Any]) -> str:

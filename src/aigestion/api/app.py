@@ -24,7 +24,7 @@ from aigestion.api.v1.analytics import usage
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
 from aigestion.api.v1.events import read_events, stream_events
-from aigestion.api.v1.interactions import post_interaction
+from aigestion.api.v1.interactions import ask_again, post_interaction
 from aigestion.api.v1.keys import keys
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
@@ -57,6 +57,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                 route_handlers=[
                     conversations,
                     post_interaction,
+                    ask_again,
                     stream,
                     runs,
                     search,

@@ -25,6 +25,7 @@ NEEDED_BY: Mapping[str, Scope | Literal["operator"]] = {
     "GET /v1/conversations/{conversation_id}": "read",
     "PATCH /v1/conversations/{conversation_id}": "write",
     "POST /v1/conversations/{conversation_id}/interactions": "write",
+    "POST /v1/conversations/{conversation_id}/interactions/{event_id}/retry": "write",
     "GET /v1/conversations/{conversation_id}/stream": "events",
     "GET /v1/documents": "read",
     "POST /v1/documents": "write",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from aigestion.commands.conversation.ask_again import ask_again
 from aigestion.commands.conversation.change_conversation import change_conversation
 from aigestion.commands.conversation.post_interaction import post_interaction
 from aigestion.commands.conversation.start_conversation import start_conversation
@@ -32,6 +33,7 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = (
     start_conversation,
     change_conversation,
     post_interaction,
+    ask_again,
     add_document,
     remove_document,
     start_run,

@@ -79,6 +79,19 @@ class UserAction(Event, frozen=True, kw_only=True):
     properties: Annotated[dict[str, Any], Personal("user_id")] = msgspec.field(default_factory=dict)
 
 
+class UserAskedAgain(Event, frozen=True, kw_only=True):
+    """A user wants another reply to a message; the one there is stays in the log."""
+
+    stored_as: ClassVar[str] = "user.asked_again"
+    conversation_id: ConversationId
+    user_id: UserId
+    agent: AgentName
+    event_id: UUID
+    """Id of the message's event."""
+    event_position: int
+    """Where it stands in the log."""
+
+
 class Citation(msgspec.Struct, frozen=True):
     """A passage that a reply leans on; `number` is how the text refers to it, `[1]`."""
 
@@ -90,7 +103,7 @@ class Citation(msgspec.Struct, frozen=True):
 
 
 class AgentReplied(Event, frozen=True, kw_only=True):
-    """An agent answered; the end of a run."""
+    """An agent answered; the end of a run. A later one to the same message stands in its place."""
 
     stored_as: ClassVar[str] = "agent.replied"
     conversation_id: ConversationId
@@ -98,7 +111,7 @@ class AgentReplied(Event, frozen=True, kw_only=True):
     agent: AgentName
     run_id: RunId
     in_reply_to: UUID
-    """Id of the event that was heard."""
+    """Id of the message that it replies to."""
     text: Annotated[str, Personal("user_id")]
     citations: tuple[Citation, ...] = ()
 
@@ -111,6 +124,7 @@ EVENTS: tuple[type[Event], ...] = (
     UserChat,
     UserVoice,
     UserAction,
+    UserAskedAgain,
     AgentReplied,
 )
 

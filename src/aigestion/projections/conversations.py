@@ -12,6 +12,7 @@ from aigestion.events.conversation import (
     ConversationStarted,
     ConversationUnarchived,
     UserAction,
+    UserAskedAgain,
     UserChat,
     UserVoice,
 )
@@ -41,6 +42,8 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
             return [_changed(recorded, event, {"archived": False})]
         case UserChat() | UserVoice() | UserAction():
             return [_said(recorded, event), _touched(recorded, event)]
+        case UserAskedAgain():
+            return [_touched(recorded, event)]
         case ModelFailed(partial_text=None):
             return []
         case AgentReplied() | ModelFailed() | RunFailed() | RunCancelled():
@@ -70,12 +73,15 @@ def _changed(recorded: Recorded[Any], event: _Changed, fields: dict[str, Any]) -
     return Put("conversations", _key(recorded, event), fields)
 
 
-def _touched(recorded: Recorded[Any], event: _Said | _Answered) -> Put:
+def _touched(recorded: Recorded[Any], event: _Said | UserAskedAgain | _Answered) -> Put:
     fields = {"last_at": recorded.occurred_at, "last_position": recorded.position}
     return Put("conversations", _key(recorded, event), fields)
 
 
-def _key(recorded: Recorded[Any], event: ConversationStarted | _Changed | _Said | _Answered) -> str:
+def _key(
+    recorded: Recorded[Any],
+    event: ConversationStarted | _Changed | _Said | UserAskedAgain | _Answered,
+) -> str:
     """Ids belong to their tenant: the same one of another tenant is another conversation (law 9)."""
     return f"{recorded.tenant}/{event.conversation_id}"
 
@@ -147,6 +153,7 @@ conversations = Projection(
         UserChat,
         UserVoice,
         UserAction,
+        UserAskedAgain,
         AgentReplied,
         ModelFailed,
         RunFailed,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from aigestion.events.conversation import AgentReplied, UserChat, UserVoice
+from aigestion.events.conversation import AgentReplied, UserAskedAgain, UserChat, UserVoice
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import (
     ModelCompleted,
@@ -31,13 +31,9 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
     event = recorded.data
     match event:
         case UserChat() | UserVoice():
-            run_id = derived_id(recorded.id, event.agent)
-            heard = {
-                "state": "heard",
-                "heard_at": recorded.occurred_at,
-                "event_position": recorded.position,
-            }
-            return [_run(recorded, run_id, _origin(recorded, event, recorded.id) | heard)]
+            return [_heard(recorded, event, recorded.id)]
+        case UserAskedAgain():
+            return [_heard(recorded, event, event.event_id)]
         case RunStarted():
             started = {
                 "state": "started",
@@ -71,6 +67,18 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
             return [_run(recorded, event.run_id, cancelled)]
         case _:
             return []
+
+
+def _heard(
+    recorded: Recorded[Any], event: UserChat | UserVoice | UserAskedAgain, message_id: UUID
+) -> Put:
+    heard = {
+        "state": "heard",
+        "heard_at": recorded.occurred_at,
+        "event_position": recorded.position,
+    }
+    run_id = derived_id(recorded.id, event.agent)
+    return _run(recorded, run_id, _origin(recorded, event, message_id) | heard)
 
 
 def _run(recorded: Recorded[Any], run_id: UUID, fields: dict[str, Any]) -> Put:
@@ -127,13 +135,15 @@ def _ended(recorded: Recorded[Any], event: ModelCompleted | ModelFailed) -> Put:
 def _key(recorded: Recorded[Any]) -> str:
     """The run: some of its events name no conversation."""
     event = recorded.data
-    heard = isinstance(event, UserChat | UserVoice)
+    heard = isinstance(event, UserChat | UserVoice | UserAskedAgain)
     run_id = derived_id(recorded.id, event.agent) if heard else event.run_id
     return key_of(recorded.tenant, "run", run_id)
 
 
 def _origin(
-    recorded: Recorded[Any], event: UserChat | UserVoice | RunStarted, in_reply_to: UUID
+    recorded: Recorded[Any],
+    event: UserChat | UserVoice | UserAskedAgain | RunStarted,
+    in_reply_to: UUID,
 ) -> dict[str, Any]:
     return {
         "tenant": recorded.tenant,
@@ -151,6 +161,7 @@ runs = Projection(
     reads=(
         UserChat,
         UserVoice,
+        UserAskedAgain,
         RunStarted,
         RunContextRetrieved,
         ModelRequested,

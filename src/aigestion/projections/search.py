@@ -1,19 +1,20 @@
-"""The read model `search`: everything that was said, and the passages of documents, to be found by words."""
+"""The read model `search`: everything said and done, and the passages of documents, to be found by words."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from aigestion.events.conversation import AgentReplied, UserChat, UserVoice
+from aigestion.events.conversation import AgentReplied, UserAction, UserChat, UserVoice
 from aigestion.events.knowledge import DocumentAdded, DocumentRemoved
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelFailed
+from aigestion.projections.action_words import action_words
 from aigestion.projections.keys import by_tag
 from aigestion.projections.passage_rows import forget_passages, passage_rows
 from aigestion.projections.projection import Projection
 from aigestion.projections.text import storable
 from aigestion.readstores.port import Change, Put
 
-_Spoken = UserChat | UserVoice | AgentReplied | ModelFailed
+_Told = UserChat | UserVoice | UserAction | AgentReplied | ModelFailed
 
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
@@ -23,6 +24,8 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
             return [_message(recorded, said, str(recorded.id), text)]
         case UserVoice(transcript=text) as said:
             return [_message(recorded, said, str(recorded.id), text)]
+        case UserAction(name=name, properties=properties) as done:
+            return [_message(recorded, done, str(recorded.id), action_words(name, properties))]
         case AgentReplied(text=text) as reply:
             return [_message(recorded, reply, str(reply.run_id), text)]
         case ModelFailed(partial_text=str(text)) as broken:
@@ -35,7 +38,7 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
             return []
 
 
-def _message(recorded: Recorded[Any], event: _Spoken, key: str, text: str) -> Put:
+def _message(recorded: Recorded[Any], event: _Told, key: str, text: str) -> Put:
     fields = {
         "tenant": recorded.tenant,
         "conversation_id": str(event.conversation_id),
@@ -53,10 +56,18 @@ def _passages(recorded: Recorded[Any], added: DocumentAdded) -> Iterator[Put]:
 
 search = Projection(
     name="search",
-    version=1,
+    version=2,
     store="search",
     collections=("messages", "passages"),
-    reads=(UserChat, UserVoice, AgentReplied, ModelFailed, DocumentAdded, DocumentRemoved),
+    reads=(
+        UserChat,
+        UserVoice,
+        UserAction,
+        AgentReplied,
+        ModelFailed,
+        DocumentAdded,
+        DocumentRemoved,
+    ),
     key=by_tag("conversation", "document"),
     project=project,
 )

@@ -72,6 +72,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     `text` is what had come, `notice` what the user is told. `cancelled`: somebody stopped it there."""
     notice: str | None
     in_reply_to: UUID | None
+    replaced: bool = False
+    """The user asked again: a later reply to the same message stands in its place."""
     run_id: UUID | None
     position: int
     occurred_at: datetime
@@ -170,6 +172,23 @@ class ConversationQueries:
         messages = await self._last(view, tenant, conversation_id, before, limit)
         return Answer(position, messages, stale)
 
+    async def message(
+        self, tenant: str, conversation_id: UUID, message_id: UUID, *, min_position: int = 0
+    ) -> Answer[Message]:
+        """One message. `NotFound` if the tenant's conversation has none of that id.
+
+        `Unavailable` if it may be in quarantine.
+        """
+        view, position = await self._progress.at_least("conversations", min_position)
+        ids = str(conversation_id), str(message_id)
+        found = await fetch(self._pool, "message", view, tenant, *ids)
+        stale = self._stale(tenant, conversation_id)
+        if not found:
+            if stale:
+                raise Unavailable("The conversation is in quarantine.", engine="conversations")
+            raise NotFound("There is no such message in the conversation.")
+        return Answer(position, _message(found[0]), stale)
+
     async def titles(self, tenant: str, conversation_ids: Iterable[UUID]) -> dict[UUID, str]:
         """The titles of those conversations that have one."""
         view, _ = await self._progress.at_least("conversations")
@@ -187,7 +206,7 @@ class ConversationQueries:
         rows = await fetch(
             self._pool, "last_messages", view, tenant, str(conversation_id), before, limit
         )
-        return [_message(row) for row in reversed(rows)]
+        return _with_replaced([_message(row) for row in rows])[::-1]
 
 
 class _Before(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -202,3 +221,16 @@ def _message(row: asyncpg.Record) -> Message:
         "citations": [] if citations is None else msgspec.json.decode(citations),
     }
     return msgspec.convert(fields, Message)
+
+
+def _with_replaced(messages: Iterable[Message]) -> list[Message]:
+    """The same messages, the latest first; those that a later reply replaces say so."""
+    replied: set[UUID] = set()
+    found: list[Message] = []
+    for message in messages:
+        if message.in_reply_to in replied:
+            message = msgspec.structs.replace(message, replaced=True)
+        elif message.in_reply_to is not None and message.state == "final":
+            replied.add(message.in_reply_to)
+        found.append(message)
+    return found

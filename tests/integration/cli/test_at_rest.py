@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aigestion.projections.runs import runs
 from tests.support.program import Program
 
 Rested = tuple[Program, dict[str, Any]]
@@ -70,7 +71,7 @@ def test_read_models_are_rebuilt_and_proved_at_rest(rested: Rested) -> None:
     assert verdict["differing_rows"] == 0
     assert verdict["found"]["rows"] > 0
     (view,) = [row["view"] for row in json.loads(status.stdout) if row["name"] == "runs"]
-    assert verdict["view"] == view == "runs_v1_g2"
+    assert verdict["view"] == view == f"runs_v{runs.version}_g2"
 
 
 def test_the_doctor_finds_a_data_dir_at_rest_well(rested: Rested) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from aigestion.kernel.errors import Refused
 from aigestion.messaging.leaderships import PostgresLeaderships
+from aigestion.projections.conversations import conversations
 from aigestion.projections.keeping import follow_read_models, keep_read_models
 from aigestion.readstores.port import View
 from tests.support.history import chat, started
@@ -139,7 +140,9 @@ async def test_what_is_recorded_meanwhile_is_there_and_nobody_sees_a_half_built_
                     await one.log.record(chat(f"meanwhile {n}"))
                 await asyncio.wait_for(process.communicate(), WAIT_SECONDS_MAX)
             head = await one.log.record(chat("afterwards"))
-            await eventually(lambda: seen[-1] == (View("conversations", 2, 2), head))
+            await eventually(
+                lambda: seen[-1] == (View("conversations", conversations.version, 2), head)
+            )
 
     assert {view.generation for view, _ in seen} == {1, 2}
     assert [position for _, position in seen] == sorted(position for _, position in seen)

@@ -112,6 +112,56 @@ async def test_a_run_that_fails_leaves_its_partial_text_and_a_notice(
     assert failed.id == interrupted.id == run_id
 
 
+async def test_a_reply_that_another_one_replaces_says_so(
+    views: Views, queries: ConversationQueries
+) -> None:
+    history = History()
+    history.happened(started())
+    heard = history.happened(chat("When?"))
+    history.happened(replied(heard, "At nine."))
+    other = history.happened(chat("Where?"))
+    history.happened(replied(other, "At the pier."))
+    history.happened(replied(heard, "At ten.", run_id=id_of("again")))
+    failed = RunFailed(
+        **WHO, run_id=id_of("once more"), in_reply_to=heard.id, reason="model", message="Sorry."
+    )
+    history.happened(failed)
+    await views.show(history.events)
+
+    messages = (await queries.transcript("demo", HARBOUR)).data.messages
+    earlier = (await queries.turns("demo", HARBOUR, before=6, limit=9)).data
+
+    assert [(one.text, one.state, one.replaced) for one in messages] == [
+        ("When?", "final", False),
+        ("At nine.", "final", True),
+        ("Where?", "final", False),
+        ("At the pier.", "final", False),
+        ("At ten.", "final", False),
+        ("", "failed", False),
+    ]
+    assert not any(one.replaced for one in earlier)
+
+
+async def test_one_message_is_found_in_its_conversation_only(
+    views: Views, queries: ConversationQueries
+) -> None:
+    history = History()
+    history.happened(started())
+    heard = history.happened(chat("When?"))
+    await views.show(history.events)
+
+    found = (await queries.message("demo", HARBOUR, heard.id)).data
+
+    assert (found.id, found.text, found.position) == (heard.id, "When?", heard.position)
+    for tenant, conversation, message in (
+        ("acme", HARBOUR, heard.id),
+        ("demo", id_of("island"), heard.id),
+        ("demo", HARBOUR, id_of("never")),
+    ):
+        with pytest.raises(NotFound):
+            await queries.message(tenant, conversation, message)
+
+
 async def test_a_long_conversation_shows_its_end_and_says_how_much_came_before(
     views: Views, queries: ConversationQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:

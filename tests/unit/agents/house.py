@@ -175,15 +175,15 @@ def _message(one: Recorded[Any]) -> Message | None:
             return _turn(one, "user", "voice", text)
         case UserAction(name=name, properties=properties):
             return _turn(one, "user", "action", "", name=name, properties=properties)
-        case AgentReplied(text=text):
-            return _turn(one, "assistant", "reply", text)
+        case AgentReplied(text=text, in_reply_to=in_reply_to):
+            return _turn(one, "assistant", "reply", text, in_reply_to=in_reply_to)
         case _:
             return None
 
 
 def _turn(one: Recorded[Any], role: Any, kind: Any, text: str, **more: Any) -> Message:
-    fields = {"name": None, "properties": None, **more}
+    fields = {"name": None, "properties": None, "in_reply_to": None, **more}
     return Message(
         id=one.id, role=role, kind=kind, text=text, citations=[], state="final", notice=None,
-        in_reply_to=None, run_id=None, position=one.position, occurred_at=one.occurred_at, **fields,
+        run_id=None, position=one.position, occurred_at=one.occurred_at, **fields,
     )  # fmt: skip

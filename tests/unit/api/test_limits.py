@@ -381,6 +381,7 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "GET /v1/conversations/{conversation_id}": "read 1",
         "PATCH /v1/conversations/{conversation_id}": "write 1",
         "POST /v1/conversations/{conversation_id}/interactions": "expensive 1",
+        "POST /v1/conversations/{conversation_id}/interactions/{event_id}/retry": "expensive 1",
         "GET /v1/conversations/{conversation_id}/stream": "read 1",
         "GET /v1/documents": "read 1",
         "POST /v1/documents": "expensive 1",

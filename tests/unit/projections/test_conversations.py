@@ -8,6 +8,7 @@ from aigestion.events.conversation import (
     ConversationRenamed,
     ConversationUnarchived,
     UserAction,
+    UserAskedAgain,
     UserVoice,
 )
 from aigestion.events.event import ERASED
@@ -230,6 +231,7 @@ def test_everything_it_reads_changes_something_and_nothing_else_does() -> None:
         chat("When?"),
         UserVoice(**WHO, transcript="Hola"),
         UserAction(**WHO, name="cart.opened"),
+        UserAskedAgain(**WHO, event_id=heard.id, event_position=1),
         replied(heard, "At nine."),
         model_failed(heard, "At ni"),
         run_failed(heard),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aigestion.events.conversation import UserAction, UserVoice
+from aigestion.events.conversation import UserAction, UserAskedAgain, UserVoice
 from aigestion.events.event import Event
 from aigestion.events.run import (
     ModelCompleted,
@@ -83,6 +83,21 @@ def test_what_a_user_says_is_a_run_before_any_agent_takes_it_up(heard: Event) ->
             },
         )
     ]
+
+
+def test_asking_again_is_a_run_of_its_own_to_the_same_message() -> None:
+    history = History()
+    message = history.happened(chat("When?"))
+    again = history.happened(UserAskedAgain(**WHO, event_id=message.id, event_position=1))
+
+    [first], [second] = project(message), project(again)
+
+    assert isinstance(first, Put)
+    assert isinstance(second, Put)
+    assert second.key == str(derived_id(again.id, "assistant")) != first.key
+    assert second.fields["in_reply_to"] == first.fields["in_reply_to"] == str(message.id)
+    assert (second.fields["state"], second.fields["event_position"]) == ("heard", 2)
+    assert runs.key(again) == f"demo/run:{second.key}"
 
 
 def test_an_action_that_nobody_need_hear_is_no_run() -> None:

@@ -110,7 +110,7 @@ def test_personal_fields_are_marked_and_fields_described() -> None:
     reply = DOCUMENT["components"]["schemas"]["AgentReplied"]["properties"]
 
     assert reply["text"]["x-personal"] == "user_id"
-    assert reply["in_reply_to"]["description"] == "Id of the event that was heard."
+    assert reply["in_reply_to"]["description"] == "Id of the message that it replies to."
 
 
 def test_it_is_the_same_each_time() -> None:

@@ -1,4 +1,4 @@
-"""Interactions: what a user writes, says or does in a conversation."""
+"""Interactions: what a user writes, says or does in a conversation, and asks again about."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -12,7 +12,9 @@ from aigestion.api.answers import POSITION_HEADER, Answered, IdempotencyKey, pro
 from aigestion.api.body import Body, JsonObject, Text
 from aigestion.api.limits import CHARGE
 from aigestion.api.request import ApiRequest
+from aigestion.commands.conversation.ask_again import AskAgain
 from aigestion.commands.conversation.post_interaction import Action, Chat, PostInteraction, Voice
+from aigestion.kernel.errors import NotFound
 from aigestion.ratelimit.routes import Charge
 
 TEXT_CHARS_MAX = 200_000
@@ -116,3 +118,43 @@ async def post_interaction(
     outcome = await request.doors.dispatcher.dispatch(command, context)
     (posted,) = outcome.events
     return Answered(InteractionPosted(posted.id, posted.position), posted.position)
+
+
+@post(
+    "/conversations/{conversation_id:uuid}/interactions/{event_id:uuid}/retry",
+    status_code=202,
+    opt={CHARGE: Charge("expensive")},
+    responses=problems(404, 409, 413, 422),
+    response_headers=[POSITION_HEADER],
+    summary="Ask again",
+    tags=["Conversations"],
+)
+async def ask_again(
+    request: ApiRequest,
+    conversation_id: FromPath[UUID],
+    event_id: FromPath[UUID],
+    idempotency_key: IdempotencyKey = None,
+) -> Answered[InteractionPosted]:
+    """Ask for another reply to what a user wrote or said. It is a run of its own, over the stream.
+
+    The first reply stays; once there is another one it is shown as `replaced`. The new one is written
+    from the conversation as it was before the message, and stands in the first one's place from then on.
+    """
+    context = await request.context(idempotency_key)
+    doors = request.doors
+    message = (
+        await doors.conversations.message(
+            request.tenant, conversation_id, event_id, min_position=await doors.log.head()
+        )
+    ).data
+    if message.kind == "reply":
+        raise NotFound("There is no such message of a user.")
+    command = AskAgain(
+        conversation_id=conversation_id,
+        event_id=event_id,
+        event_position=message.position,
+        kind=message.kind,
+    )
+    outcome = await doors.dispatcher.dispatch(command, context)
+    (asked,) = outcome.events
+    return Answered(InteractionPosted(asked.id, asked.position), asked.position)

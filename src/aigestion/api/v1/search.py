@@ -51,7 +51,10 @@ async def search(
     cursor: Cursor = None,
     min_position: MinPosition = 0,
 ) -> Answered[Page[Hit]]:
-    """The best hits first; `highlight` is HTML with the matches in `<mark>`, everything else escaped."""
+    """The best hits first; `highlight` is HTML with the matches in `<mark>`, everything else escaped.
+
+    A message is what was said, and what a user did: the action's name and its properties.
+    """
     return answered(
         await request.doors.search.search(
             request.tenant,

@@ -24,6 +24,7 @@ from aigestion.events.conversation import (
     ConversationStarted,
     ConversationUnarchived,
     UserAction,
+    UserAskedAgain,
     UserChat,
     UserVoice,
 )
@@ -49,6 +50,7 @@ SHOWN = (
     UserChat,
     UserVoice,
     UserAction,
+    UserAskedAgain,
     RunStarted,
     AgentReplied,
     RunFailed,

@@ -10,6 +10,7 @@ from aigestion.events.conversation import (
     ConversationStarted,
     ConversationUnarchived,
     UserAction,
+    UserAskedAgain,
     UserChat,
     UserVoice,
 )
@@ -18,7 +19,7 @@ from aigestion.kernel.query import Query, matching
 
 ConversationEvent = (
     ConversationStarted | ConversationRenamed | ConversationArchived | ConversationUnarchived
-    | UserChat | UserVoice | UserAction
+    | UserChat | UserVoice | UserAction | UserAskedAgain
 )  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def evolve(state: Conversation, event: ConversationEvent) -> Conversation:
             return change(state, archived=True)
         case ConversationUnarchived():
             return change(state, archived=False)
-        case UserChat() | UserVoice() | UserAction():
+        case UserChat() | UserVoice() | UserAction() | UserAskedAgain():
             return state
 
 

@@ -12,6 +12,7 @@ from aigestion.events.conversation import (
     ConversationArchived,
     ConversationRenamed,
     UserAction,
+    UserAskedAgain,
     UserVoice,
 )
 from aigestion.events.directory import (
@@ -101,6 +102,7 @@ def everything() -> list[Recorded[Any]]:
             )
         )
         happened(RunFailed(**run, in_reply_to=heard.id, reason="model", message="Sorry."))
+        happened(UserAskedAgain(**WHO, event_id=heard.id, event_position=heard.position))
         spoken = happened(UserVoice(**WHO, transcript="Hola", language="es"))
         citation = Citation(number=1, document_id=id_of("log"), passage=0, title=ODD)
         happened(replied(spoken, "Adiós [1].", citations=(citation,)))

@@ -1,7 +1,9 @@
 """Starting a conversation, posting to it, renaming and archiving it."""
 
+from typing import Any
 from uuid import UUID
 
+from aigestion.commands.conversation.ask_again import AskAgain
 from aigestion.commands.conversation.change_conversation import ChangeConversation
 from aigestion.commands.conversation.post_interaction import Action, Chat, PostInteraction, Voice
 from aigestion.commands.conversation.start_conversation import StartConversation
@@ -11,10 +13,11 @@ from aigestion.events.conversation import (
     ConversationStarted,
     ConversationUnarchived,
     UserAction,
+    UserAskedAgain,
     UserChat,
     UserVoice,
 )
-from aigestion.kernel.errors import ConversationIsArchived, NotFound
+from aigestion.kernel.errors import ConversationIsArchived, NotFound, Refused
 from aigestion.testing import given
 
 CONVERSATION = UUID("01990000-0000-7000-8000-000000000001")
@@ -104,3 +107,15 @@ def test_nothing_is_said_in_the_archive_until_it_is_left() -> None:
 
     given(STARTED, ARCHIVED).when(post).then_refused(ConversationIsArchived)
     given(STARTED, ARCHIVED, UNARCHIVED).when(post).then(said)
+
+
+def test_a_user_asks_again_about_what_was_said_and_not_about_what_was_done() -> None:
+    which: dict[str, Any] = {"conversation_id": CONVERSATION, "event_id": ANOTHER}
+    asked = UserAskedAgain(**which, user_id="ana", agent="assistant", event_position=7)
+    for kind in ("chat", "voice"):
+        again = AskAgain(**which, event_position=7, kind=kind)
+        given(STARTED).when(again).then(asked)
+        given(STARTED, ARCHIVED).when(again).then_refused(ConversationIsArchived)
+        given().when(again).then_refused(NotFound)
+    action = AskAgain(**which, event_position=7, kind="action")
+    given(STARTED).when(action).then_refused(Refused)
