@@ -14,7 +14,7 @@ from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
 from aigestion.api.sse import OpenStreams
-from aigestion.api.v1.analytics import usage
+from aigestion.api.v1.analytics import analytics
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
 from aigestion.api.v1.events import read_events
@@ -38,7 +38,7 @@ def create_app(doors: Doors) -> Litestar:
                     post_interaction,
                     stream,
                     search,
-                    usage,
+                    analytics,
                     read_events,
                     documents,
                 ],

@@ -16,8 +16,8 @@ from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.feed import FeedQueries
+from aigestion.queries.reports import ReportQueries
 from aigestion.queries.search import SearchQueries
-from aigestion.queries.usage import UsageQueries
 from aigestion.ratelimit.routes import RouteLimits
 
 HealthCheck = Callable[[], Awaitable[None]]
@@ -53,7 +53,7 @@ class Doors:
     conversations: ConversationQueries
     documents: DocumentQueries
     search: SearchQueries
-    usage: UsageQueries
+    reports: ReportQueries
     feed: FeedQueries
     directory: DirectoryQueries
     log: LogReader

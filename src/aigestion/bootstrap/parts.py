@@ -40,7 +40,7 @@ def api_doors(
         conversations=side.queries.conversations,
         documents=side.queries.documents,
         search=side.queries.search,
-        usage=side.queries.usage,
+        reports=side.queries.reports,
         feed=side.queries.feed,
         directory=side.queries.directory,
         log=log.reader,

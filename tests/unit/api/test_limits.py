@@ -370,7 +370,8 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
                 charges[f"{method} {route.path_format}"] = f"{charge.route_class} {charge.cost}"
 
     assert charges == {
-        "GET /v1/analytics/usage": "read 5",
+        "GET /v1/analytics": "read 1",
+        "GET /v1/analytics/{report}": "read 5",
         "GET /v1/conversations": "read 1",
         "POST /v1/conversations": "write 1",
         "GET /v1/conversations/{conversation_id}": "read 1",
