@@ -1,7 +1,7 @@
 """What may be asked of a report, and what it says to what may not."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -11,6 +11,9 @@ from aigestion.queries.report import BUCKETS, Report
 from aigestion.queries.report_catalog import REPORTS
 
 RANGE_DAYS_MAX = 400
+RANGE_DAYS_DEFAULT = 30
+MOMENT_MIN, MOMENT_MAX = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""What every engine can reckon with."""
 STEPS_MAX = 10
 """As many as `funnel.sql` looks at."""
 FILTERS_MAX = 20
@@ -23,8 +26,8 @@ class ReportQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A report as somebody asks for it, in names."""
 
     report: str
-    start: datetime
-    """What occurred from here on."""
+    start: datetime | None = None
+    """What occurred from here on; None for `RANGE_DAYS_DEFAULT` before `end`."""
     end: datetime
     """And before this."""
     by: tuple[str, ...] = ()
@@ -62,12 +65,12 @@ def checked(question: ReportQuestion) -> CheckedQuestion:
     `InvalidInput` for a bad range or value.
     """
     report = _report(question.report)
-    _check_range(question)
+    start, end = _checked_range(question)
     _check_steps(report, question.steps)
     return CheckedQuestion(
         report=report,
-        start=question.start,
-        end=question.end,
+        start=start,
+        end=end,
         by=_checked_by(report, question.by),
         filters=_checked_filters(report, question.filters),
         tz=question.tz,
@@ -88,14 +91,24 @@ def _report(name: str) -> Report:
     return found
 
 
-def _check_range(question: ReportQuestion) -> None:
-    for name, moment in (("from", question.start), ("to", question.end)):
-        if moment.tzinfo is None:
-            raise invalid(name, "needs a time zone")
-    if question.start >= question.end:
+def _checked_range(question: ReportQuestion) -> tuple[datetime, datetime]:
+    end = _checked_moment("to", question.end)
+    if question.start is None:
+        return end - timedelta(days=RANGE_DAYS_DEFAULT), end
+    start = _checked_moment("from", question.start)
+    if start >= end:
         raise invalid("from", "must be before to")
-    if question.end - question.start > timedelta(days=RANGE_DAYS_MAX):
+    if end - start > timedelta(days=RANGE_DAYS_MAX):
         raise invalid("from", f"must not be more than {RANGE_DAYS_MAX} days before to")
+    return start, end
+
+
+def _checked_moment(field: str, moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise invalid(field, "needs a time zone")
+    if not MOMENT_MIN <= moment <= MOMENT_MAX:
+        raise invalid(field, f"must lie between {MOMENT_MIN.year} and {MOMENT_MAX.year}")
+    return moment
 
 
 def _checked_by(report: Report, by: Sequence[str]) -> tuple[str, ...]:

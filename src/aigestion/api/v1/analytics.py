@@ -4,7 +4,7 @@ import csv
 import io
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Router, get
@@ -20,6 +20,7 @@ from aigestion.queries.report import Report, columns_of
 from aigestion.queries.report_catalog import REPORTS
 from aigestion.queries.report_question import (
     FILTERS_MAX,
+    RANGE_DAYS_DEFAULT,
     STEPS_MAX,
     TOTAL,
     ReportQuestion,
@@ -28,8 +29,8 @@ from aigestion.queries.report_question import (
 from aigestion.queries.reports import Row
 from aigestion.ratelimit.routes import Charge
 
-DAYS_DEFAULT = 30
 TEXT_CHARS_MAX = 256
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 MINUTE = timedelta(minutes=1)
 _NAMES = ", ".join(f"`{report.name}`" for report in REPORTS)
 
@@ -39,7 +40,7 @@ From = Annotated[
     QueryParameter(
         name="from",
         max_length=64,
-        description=f"ISO 8601; {DAYS_DEFAULT} days before `to` if not given.",
+        description=f"ISO 8601; {RANGE_DAYS_DEFAULT} days before `to` if not given.",
     ),
 ]
 To = Annotated[
@@ -135,7 +136,9 @@ class _Csv(Answered[ReportRows]):
         text = io.StringIO()
         lines = csv.DictWriter(text, self.content.columns, lineterminator="\r\n")
         lines.writeheader()
-        lines.writerows(self.content.items)
+        lines.writerows(
+            {name: _cell(value) for name, value in row.items()} for row in self.content.items
+        )
         return text.getvalue().encode()
 
 
@@ -178,11 +181,10 @@ async def ask_report(
     min_position: MinPosition = 0,
 ) -> Answered[ReportRows]:
     """Numbers of the tenant, split by time and by what they are about, as JSON or as CSV."""
-    until = moment("to", end) if end else _next_minute(request.doors.clock())
     named = ReportQuestion(
         report=report,
-        start=moment("from", start) if start else until - timedelta(days=DAYS_DEFAULT),
-        end=until,
+        start=moment("from", start) if start else None,
+        end=moment("to", end) if end else _next_minute(request.doors.clock()),
         by=tuple(by.split(",")) if by else (),
         filters=tuple(_filter(one) for one in filters or ()),
         tz=tz,
@@ -220,6 +222,11 @@ def _filter(given: str) -> tuple[str, str]:
     if not colon:
         raise invalid("filter", "must look like agent:assistant")
     return name, value
+
+
+def _cell(value: Any) -> Any:
+    """A user's text that a spreadsheet would take for a formula is marked as text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def _wants_csv(request: ApiRequest, form: str | None) -> bool:

@@ -91,6 +91,14 @@ async def test_the_same_rows_come_as_csv(
     )
 
 
+async def test_an_actions_name_is_no_formula_in_a_spreadsheet(world: World, client: Client) -> None:
+    world.reports.rows = [{"action": "=HYPERLINK(1)", "actions": -1, "users": 0}]
+
+    answer = await client.get("/v1/analytics/actions?format=csv")
+
+    assert answer.text.splitlines()[1] == "'=HYPERLINK(1),-1,0"
+
+
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/csv;q=0.1, application/json"])
 async def test_json_comes_unless_csv_is_preferred(client: Client, accept: str) -> None:
     answer = await client.get("/v1/analytics/actions", headers={"Accept": accept})
