@@ -46,6 +46,8 @@ from aigestion.queries.directory import AgentRecord
 from aigestion.queries.documents import Document, DocumentSummary
 from aigestion.queries.feed import FeedQueries
 from aigestion.queries.keys import KeyRecord, KeySummary
+from aigestion.queries.report_question import CheckedQuestion
+from aigestion.queries.reports import Row
 from aigestion.queries.runs import Run, RunFilter, RunSummary
 from aigestion.queries.search import Hit
 from aigestion.ratelimit.routes import RouteLimits
@@ -229,16 +231,19 @@ class FakeSearch:
         return Answer(1, Page([], None), self.stale)
 
 
-class FakeUsage:
+class FakeReports:
     """Remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[tuple[str, CheckedQuestion]] = []
+        self.rows: list[Row] = []
         self.stale = False
 
-    async def usage(self, tenant: str, **parameters: Any) -> Answer[list[Any]]:
-        self.asked.append((tenant, parameters))
-        return Answer(1, [], self.stale)
+    async def report(
+        self, tenant: str, question: CheckedQuestion, *, min_position: int = 0
+    ) -> Answer[list[Row]]:
+        self.asked.append((tenant, question))
+        return Answer(1, self.rows, self.stale)
 
 
 class MemoryLive:
@@ -297,7 +302,7 @@ class World:
         self.documents = FakeDocuments()
         self.runs = FakeRuns()
         self.search = FakeSearch()
-        self.usage = FakeUsage()
+        self.reports = FakeReports()
         self.live = MemoryLive()
         self.store.on_append.append(lambda head: self.live.put(Wake(head)))
         self.redriven: list[tuple[str, str | None]] = []
@@ -309,7 +314,7 @@ class World:
             documents=self.documents,  # type: ignore[arg-type]
             runs=self.runs,  # type: ignore[arg-type]
             search=self.search,  # type: ignore[arg-type]
-            usage=self.usage,  # type: ignore[arg-type]
+            reports=self.reports,  # type: ignore[arg-type]
             feed=FeedQueries(self.log),
             directory=self.directory,  # type: ignore[arg-type]
             keys=self.keys,  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Events as they would stand in the log, recorded by hand: position after position, a second apart."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -24,12 +25,14 @@ class History:
 
     def __init__(self) -> None:
         self.events: list[Recorded[Any]] = []
+        self._places: Counter[str] = Counter()
 
     def happened(
         self, event: Event, *, tenant: str = "demo", erased: tuple[str, ...] = ()
     ) -> Recorded[Any]:
         """The next event; its id depends on nothing but the tenant and its place among the tenant's."""
-        place = sum(recorded.tenant == tenant for recorded in self.events)
+        place = self._places[tenant]
+        self._places[tenant] += 1
         position = len(self.events) + 1
         occurred_at = BEGINNING + timedelta(seconds=position)
         recorded = Recorded(

@@ -1,7 +1,7 @@
 """Answers: their position in a header, and the parameters and problems routes have in common."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 from litestar import Response
@@ -18,8 +18,6 @@ POSITION = "Aigestion-Position"
 STALE = "Aigestion-Stale"
 PAGE_ITEMS_DEFAULT = 50
 IDEMPOTENCY_KEY_CHARS_MAX = 255
-
-_JSON = b"application/json"
 
 
 class _MayBeStale(Protocol):
@@ -95,7 +93,8 @@ _MEANINGS = {
     413: "Larger than the limit that `limit_bytes` names.",
     415: "A body of another content type than this path takes.",
     422: "`idempotency-key-reused`: the same Idempotency-Key came with another request. "
-    "`unusable`: `errors` names all that is not there.",
+    "`unusable`: `errors` names all that is not there. `unknown-name`: a report has no such column, "
+    "filter or time zone; `errors` says what there is.",
     429: "`rate-limited`: there is room again after `Retry-After` seconds.",
     500: "A fault on our side.",
     503: "`view-behind` or `engine-unavailable`: try again after `Retry-After` seconds.",
@@ -121,6 +120,8 @@ def reading(*statuses: int) -> Mapping[int, ResponseSpec]:
 class Answered(Response[T]):
     """JSON and its position. Lean on purpose: the framework's own answer costs more than a decision."""
 
+    content_type: ClassVar[bytes] = b"application/json"
+
     def __init__(
         self,
         content: T,
@@ -137,11 +138,15 @@ class Answered(Response[T]):
         self.stale = stale
         self.tag = None if tag is None else b'"%b"' % tag.encode()
 
+    def encoded(self) -> bytes:
+        """The body."""
+        return msgspec.json.encode(self.content)
+
     def to_asgi_response(
         self, app: Any, request: Any, *, status_code: int | None = None, **_: Any
     ) -> Any:
         status = self.status_code or status_code or 200
-        body = b"" if self.content is None else msgspec.json.encode(self.content)
+        body = b"" if self.content is None else self.encoded()
         headers = [(b"aigestion-position", b"%d" % self.position)]
         if self.stale:  # what is missing in it may come at any time, and with it no new position
             headers.append((b"aigestion-stale", b"true"))
@@ -153,7 +158,10 @@ class Answered(Response[T]):
         elif self.tag is not None:
             headers.append((b"etag", self.tag))
         if body:
-            headers += ((b"content-type", _JSON), (b"content-length", b"%d" % len(body)))
+            headers += (
+                (b"content-type", self.content_type),
+                (b"content-length", b"%d" % len(body)),
+            )
             if cursor := getattr(self.content, "next_cursor", None):
                 headers.append(next_link(request.scope, cursor))
 

@@ -20,7 +20,7 @@ from aigestion.api.request import ApiRequest
 from aigestion.api.scopes import Scopes
 from aigestion.api.sse import OpenStreams
 from aigestion.api.v1.agents import agents
-from aigestion.api.v1.analytics import usage
+from aigestion.api.v1.analytics import analytics
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
 from aigestion.api.v1.events import read_events, stream_events
@@ -61,7 +61,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     stream,
                     runs,
                     search,
-                    usage,
+                    analytics,
                     read_events,
                     stream_events,
                     documents,

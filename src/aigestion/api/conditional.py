@@ -10,7 +10,7 @@ TAG_BYTES = 12
 _KEPT = (
     # A caller's own cache may keep it, and asks before it shows it: keys and erasures count at once.
     (b"cache-control", b"private, no-cache"),
-    (b"vary", b"authorization"),
+    (b"vary", b"authorization, accept"),
 )
 
 

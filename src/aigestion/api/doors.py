@@ -18,9 +18,9 @@ from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.feed import FeedQueries
 from aigestion.queries.keys import KeyQueries
+from aigestion.queries.reports import ReportQueries
 from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
-from aigestion.queries.usage import UsageQueries
 from aigestion.ratelimit.routes import RouteLimits
 
 HealthCheck = Callable[[], Awaitable[None]]
@@ -57,7 +57,7 @@ class Doors:
     documents: DocumentQueries
     runs: RunQueries
     search: SearchQueries
-    usage: UsageQueries
+    reports: ReportQueries
     feed: FeedQueries
     directory: DirectoryQueries
     keys: KeyQueries

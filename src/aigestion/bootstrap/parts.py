@@ -47,7 +47,7 @@ def api_doors(
         documents=side.queries.documents,
         runs=side.queries.runs,
         search=side.queries.search,
-        usage=side.queries.usage,
+        reports=side.queries.reports,
         feed=side.queries.feed,
         directory=side.queries.directory,
         keys=side.queries.keys,

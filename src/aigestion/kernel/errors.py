@@ -138,6 +138,13 @@ class IdempotencyKeyReused(AIGestionError):
     category = Category.UNPROCESSABLE
 
 
+class UnknownName(AIGestionError):
+    """A report has no such column, filter or time zone; `details["errors"]` says what there is."""
+
+    code = "unknown-name"
+    category = Category.UNPROCESSABLE
+
+
 class AppendConditionFailed(AIGestionError):
     """An event that the append condition forbids is already in the log. Retried by the dispatcher."""
 

@@ -1,4 +1,4 @@
-"""`python -m aigestion.reference --check | --write`: whether `docs/reference` says what the code says."""
+"""`python -m aigestion.reference --check | --write`: whether what is made from the catalogs says what they say."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +8,9 @@ import click
 from aigestion.messaging.asyncapi import document_json
 from aigestion.reference.analytics import analytics_page
 from aigestion.reference.catalogs import commands_page, events_page, projections_page
+from aigestion.reference.grafana import dashboard_json
 from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.program import cli_page, errors_page, settings_page
-
-FOLDER = Path("docs/reference")
 
 PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
@@ -27,25 +26,36 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+DASHBOARDS: dict[str, Callable[[], str]] = {"aigestion.json": dashboard_json}
+
+FOLDERS = {Path("docs/reference"): PAGES, Path("deploy/grafana/dashboards"): DASHBOARDS}
+"""Nothing else is in these."""
+
+
 @click.command()
 @click.option("--check", "mode", flag_value="check", help="Exit 1 and name what has drifted.")
 @click.option("--write", "mode", flag_value="write", help="Write what has drifted.")
-@click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True)
-def main(mode: str | None, folder: Path) -> None:
-    """Compare the reference with the catalogs, or write it."""
+@click.option("--root", type=click.Path(path_type=Path), default=Path(), help="Of the repository.")
+def main(mode: str | None, root: Path) -> None:
+    """Compare what is made from the catalogs with them, or write it."""
     if mode is None:
         raise click.UsageError("Say --check or --write.")
-    wanted = {name: make() for name, make in PAGES.items()}
-    drifted = [name for name, text in wanted.items() if _read(folder / name) != text]
-    strange = sorted(path.name for path in folder.glob("*") if path.name not in wanted)
+    wanted = {
+        root / folder / name: make()
+        for folder, files in FOLDERS.items()
+        for name, make in files.items()
+    }
+    drifted = [path for path, text in wanted.items() if _read(path) != text]
+    there = [path for folder in FOLDERS for path in (root / folder).glob("*")]
+    strange = sorted(path for path in there if path not in wanted)
     if mode == "write":
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in drifted:
-            (folder / name).write_text(wanted[name], encoding="utf-8")
-        for name in strange:
-            (folder / name).unlink()
-    for name in (*drifted, *strange):
-        click.echo(f"{folder / name}: {'written' if mode == 'write' else 'differs from the code'}")
+        for path in drifted:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[path], encoding="utf-8")
+        for path in strange:
+            path.unlink()
+    for path in (*drifted, *strange):
+        click.echo(f"{path}: {'written' if mode == 'write' else 'differs from the code'}")
     if mode == "check" and (drifted or strange):
         click.echo("Run: make reference", err=True)
         raise SystemExit(1)

@@ -1,6 +1,7 @@
 """Answers that may lack what waits in quarantine say so; all others do not."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,15 @@ from aigestion.projections.projection import Projection
 from aigestion.projections.search import search
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.documents import DocumentQueries
-from aigestion.queries.usage import UsageQueries
+from aigestion.queries.report_question import ReportQuestion, checked
+from aigestion.queries.reports import ReportQueries
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import View
-from tests.integration.readstores.clickhouse.test_usage import YEAR
 from tests.support.history import BEGINNING, History, chat, document, id_of, started
 from tests.support.postgres_views import Views
 
+YEAR = {"start": datetime(2026, 1, 1, tzinfo=UTC), "end": datetime(2027, 1, 1, tzinfo=UTC)}
 HARBOUR = key_of("demo", "conversation", id_of("harbour"))
 MANUAL = key_of("demo", "document", id_of("manual"))
 
@@ -126,13 +128,14 @@ async def clickhouse(tmp_path: Path) -> AsyncIterator[ClickHouseReadStore]:
 async def test_usage_is_stale_if_either_of_its_views_lacks_something(
     views: Views, clickhouse: ClickHouseReadStore
 ) -> None:
-    queries = UsageQueries(clickhouse, views.progress)
+    queries = ReportQueries(clickhouse, views.progress)
+    usage = checked(ReportQuestion(report="usage", **YEAR))
     for projection in (activity, model_calls):
         await clickhouse.prepare(View(projection.name, projection.version, 1))
         park(views, projection)
-    assert not (await queries.usage("demo", **YEAR, by="day")).stale
+    assert not (await queries.report("demo", usage)).stale
 
     park(views, model_calls, key_of("demo", "event", id_of("call")))
 
-    assert (await queries.usage("demo", **YEAR, by="day")).stale
-    assert not (await queries.usage("acme", **YEAR, by="day")).stale
+    assert (await queries.report("demo", usage)).stale
+    assert not (await queries.report("acme", usage)).stale

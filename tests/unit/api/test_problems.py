@@ -148,7 +148,13 @@ async def test_every_bad_parameter_is_named_as_the_caller_named_it(client: Clien
         ("/v1/analytics/usage?from=yesterday", "from"),
         ("/v1/analytics/usage?to=2026-13-01", "to"),
         ("/v1/analytics/usage?from=2026-02-01&to=2026-01-01", "from"),
-        ("/v1/analytics/usage?by=blue+moon", "by"),
+        ("/v1/analytics/usage?to=0001-01-01", "to"),
+        ("/v1/analytics/usage?to=9999-12-31", "to"),
+        ("/v1/analytics/usage?from=0001-01-01&to=2026-01-01", "from"),
+        ("/v1/analytics/usage?filter=agent", "filter"),
+        ("/v1/analytics/usage?filter=agent:" + "x" * 300, "filter"),
+        ("/v1/analytics/usage?format=xml", "format"),
+        ("/v1/analytics/usage?min_position=-1", "min_position"),
     ],
 )
 async def test_a_bad_parameter_is_named(client: Client, path: str, field: str) -> None:

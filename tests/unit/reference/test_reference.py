@@ -10,16 +10,22 @@ from aigestion.commands.catalog import USE_CASES
 from aigestion.events.catalog import EVENTS
 from aigestion.kernel import errors
 from aigestion.projections.catalog import PROJECTIONS
-from aigestion.reference.__main__ import PAGES, main
+from aigestion.reference.__main__ import FOLDERS, main
 from aigestion.reference.catalogs import commands_page, events_page, projections_page
 from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.markdown import table
 from aigestion.reference.program import cli_page, errors_page, settings_page
 from aigestion.settings import Settings
 
+FILES = sorted(folder / name for folder, files in FOLDERS.items() for name in files)
 
-def reference(folder: Path, mode: str) -> Result:
-    return CliRunner().invoke(main, [mode, "--folder", str(folder)])
+
+def reference(root: Path, mode: str) -> Result:
+    return CliRunner().invoke(main, [mode, "--root", str(root)])
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
 
 
 def test_what_was_written_has_not_drifted(tmp_path: Path) -> None:
@@ -28,13 +34,13 @@ def test_what_was_written_has_not_drifted(tmp_path: Path) -> None:
 
     assert (written.exit_code, checked.exit_code) == (0, 0)
     assert checked.output == ""
-    assert {path.name for path in tmp_path.iterdir()} == set(PAGES)
+    assert files(tmp_path) == FILES
 
 
-@pytest.mark.parametrize("name", sorted(PAGES))
-def test_drift_is_named_and_mended(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_drift_is_named_and_mended(tmp_path: Path, file: Path) -> None:
     reference(tmp_path, "--write")
-    page = tmp_path / name
+    page = tmp_path / file
     page.write_text(page.read_text() + "x")
 
     drifted = reference(tmp_path, "--check")
@@ -47,8 +53,9 @@ def test_drift_is_named_and_mended(tmp_path: Path, name: str) -> None:
 
 def test_a_missing_and_a_strange_page_are_drift(tmp_path: Path) -> None:
     reference(tmp_path, "--write")
-    (tmp_path / "events.md").unlink()
-    (tmp_path / "old.md").write_text("gone from the catalogs")
+    folder = tmp_path / "docs/reference"
+    (folder / "events.md").unlink()
+    (folder / "old.md").write_text("gone from the catalogs")
 
     drifted = reference(tmp_path, "--check")
     reference(tmp_path, "--write")
@@ -56,11 +63,11 @@ def test_a_missing_and_a_strange_page_are_drift(tmp_path: Path) -> None:
     assert drifted.exit_code == 1
     assert "events.md" in drifted.output
     assert "old.md" in drifted.output
-    assert {path.name for path in tmp_path.iterdir()} == set(PAGES)
+    assert files(tmp_path) == FILES
 
 
 def test_neither_check_nor_write_is_a_wrong_call(tmp_path: Path) -> None:
-    assert CliRunner().invoke(main, ["--folder", str(tmp_path)]).exit_code == 2
+    assert CliRunner().invoke(main, ["--root", str(tmp_path)]).exit_code == 2
 
 
 def test_every_event_and_what_is_sealed_is_on_the_page() -> None:

@@ -30,6 +30,8 @@ class AnalyticsView(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[AnalyticsColumn, ...]
     script: str
     """The file that selects its rows."""
+    moment: str = "occurred_at"
+    """The column that says when a row's fact happened."""
     bucket: Literal["Hour", "Day"] | None = None
     """Of a roll-up."""
 
@@ -71,6 +73,7 @@ def _rolled_up(bucket: Literal["Hour", "Day"]) -> tuple[AnalyticsView, ...]:
             name=f"events_by_{bucket.lower()}",
             projection="activity",
             script="events_rolled_up",
+            moment="start",
             bucket=bucket,
             meaning=f"One row {_AN[bucket]}, type and agent: how many events.",
             columns=(
@@ -87,6 +90,7 @@ def _rolled_up(bucket: Literal["Hour", "Day"]) -> tuple[AnalyticsView, ...]:
             name=f"model_calls_by_{bucket.lower()}",
             projection="model_calls",
             script="model_calls_rolled_up",
+            moment="start",
             bucket=bucket,
             meaning=f"One row {_AN[bucket]}, agent, provider and model: calls and tokens.",
             columns=(
@@ -212,6 +216,7 @@ VIEWS: tuple[AnalyticsView, ...] = (
         name="runs",
         projection="activity",
         script="runs",
+        moment="started_at",
         meaning="One row a run that began: an agent's reaction to one event.",
         columns=(
             _TENANT,
@@ -270,6 +275,7 @@ VIEWS: tuple[AnalyticsView, ...] = (
         name="events_by_type",
         projection="activity",
         script="events_by_type",
+        moment="last_at",
         meaning="One row a type of event that there is.",
         columns=(
             _TENANT,

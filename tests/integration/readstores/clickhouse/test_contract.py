@@ -1,12 +1,16 @@
 """The analytics schema: its columns, whose generation it shows, and that no number moves by itself."""
 
+import re
+
 import pytest
 
+from aigestion.projections.activity import activity
 from aigestion.readstores.clickhouse.contract import VIEWS, AnalyticsView
 from aigestion.readstores.clickhouse.engine import Engine
 from aigestion.readstores.clickhouse.tables import Layout
 from tests.support.analytics import Analytics
 from tests.support.history import History, chat, id_of
+from tests.support.read_models import Rig
 from tests.support.seeded_history import seeded_history
 
 
@@ -80,6 +84,31 @@ async def test_a_run_is_told_from_the_events_it_left(analytics: Analytics) -> No
         ("running", running, running, 0),
     ]
     assert min(replied, failed, running) > 0
+
+
+async def test_a_rebuild_and_a_roll_back_take_the_contract_along(
+    analytics: Analytics, engine: Engine, layout: Layout
+) -> None:
+    rig = Rig(store=analytics.store, projection=activity)
+    await rig.log.record(chat("hello"))
+    database = layout.contract_database
+
+    async def shown() -> tuple[int, str]:
+        ((rows,),) = await engine.query(f"SELECT count() FROM {database}.interactions")
+        ((made,),) = await engine.query(
+            "SELECT as_select FROM system.tables WHERE database = {database:String} AND name = 'interactions'",
+            {"database": database},
+        )
+        return rows, re.findall(r"_g(\d+)", made)[-1]
+
+    await rig.model.rebuild()
+    first = await shown()
+    await rig.log.record(chat("hello again"))
+    await rig.model.rebuild()
+    second = await shown()
+    await rig.model.roll_back()
+
+    assert (first, second, await shown()) == ((1, "1"), (2, "2"), (2, "1"))
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)

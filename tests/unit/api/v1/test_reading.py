@@ -1,21 +1,15 @@
-"""Feed, search, usage, projections: what is asked of whom, and how it is answered."""
+"""Feed, search, projections: what is asked of whom, and how it is answered."""
 
 import json
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from aigestion.api.app import create_app
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.projections.standing import Standing
 from aigestion.queries import feed
 from aigestion.readstores.parked import ParkedKey
 from aigestion.readstores.port import View
-from tests.support.api import asking
 from tests.support.api_fakes import NOW, OPERATOR_TOKEN, VIEW, World
 from tests.unit.api.conftest import Client
 
@@ -128,30 +122,6 @@ async def test_search_passes_on_what_was_asked(world: World, client: Client) -> 
     ]
 
 
-async def test_usage_takes_moments_with_and_without_offset(world: World, client: Client) -> None:
-    await client.get("/v1/analytics/usage?from=2026-01-01&to=2026-01-02T02:00:00%2B02:00&by=hour")
-    await client.get("/v1/analytics/usage")
-
-    given, default = (parameters for _, parameters in world.usage.asked)
-    assert given["start"] == datetime(2026, 1, 1, tzinfo=UTC)
-    assert given["end"] == datetime(2026, 1, 2, tzinfo=UTC)
-    assert given["by"] == "hour"
-    assert (default["start"], default["end"]) == (NOW - timedelta(days=30), NOW)
-    assert default["by"] == "day"
-
-
-async def test_usage_until_now_is_one_question_a_minute(world: World) -> None:
-    for second in (1, 59):
-        clock = partial(NOW.replace, second=second)
-        app = create_app(replace(world.doors, clock=clock, metrics=CollectorRegistry()))
-        async with asking(app, world.demo.key) as client:
-            await client.get("/v1/analytics/usage")
-
-    first, second_one = (parameters for _, parameters in world.usage.asked)
-    assert first == second_one
-    assert first["end"] == NOW + timedelta(minutes=1)
-
-
 async def test_projections_tell_position_and_lag(
     world: World, client: Client, conversation: str
 ) -> None:
@@ -229,7 +199,7 @@ async def test_a_redrive_is_of_one_key_or_of_all(world: World, client: Client) -
 
 
 async def test_a_stale_answer_says_so_in_header_and_body(world: World, client: Client) -> None:
-    world.search.stale = world.usage.stale = True
+    world.search.stale = world.reports.stale = True
 
     found = await client.get("/v1/search?q=dense")
     usage = await client.get("/v1/analytics/usage")
