@@ -1,0 +1,5 @@
+"""For programs that use AIGestion from outside."""
+
+from aigestion.client.subscriber import subscribe
+
+__all__ = ["subscribe"]
