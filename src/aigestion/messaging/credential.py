@@ -1,8 +1,12 @@
 """What a subscriber is given: how to get in, and what it may read there."""
 
 from datetime import datetime
+from pathlib import Path
+from typing import Self
 
 import msgspec
+
+from aigestion.kernel.errors import InvalidInput
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +24,14 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """The filter this consumer must have."""
     tenant: str
     expires_at: datetime | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """From the file it was put into. `InvalidInput` if that is something else; `OSError`."""
+        try:
+            return msgspec.json.decode(Path(path).read_bytes(), type=cls)
+        except msgspec.MsgspecError as error:
+            raise InvalidInput(f"{path} is no credential of `nats grant`: {error}") from error
 
     def __repr__(self) -> str:
         return f"Credential({self.consumer}, {self.subject})"
