@@ -5,12 +5,16 @@ from pathlib import Path
 
 import click
 
+from aigestion.events.catalog import EVENTS
 from aigestion.messaging.asyncapi import document_json
+from aigestion.reference import released
 from aigestion.reference.catalogs import commands_page, events_page, projections_page
 from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.program import cli_page, errors_page, settings_page
 
 FOLDER = Path("docs/reference")
+SCHEMAS = "schemas"
+"""Under it: shapes that were published. Those of older versions stay; none is changed so that it breaks."""
 
 PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
@@ -33,11 +37,19 @@ def main(mode: str | None, folder: Path) -> None:
     """Compare the reference with the catalogs, or write it."""
     if mode is None:
         raise click.UsageError("Say --check or --write.")
+    shapes = released.shapes(EVENTS)
+    if breaks := released.broken(folder / SCHEMAS, shapes):
+        click.echo("\n".join(breaks), err=True)
+        click.echo("Subscribers rely on these shapes: raise the event's version instead.", err=True)
+        raise SystemExit(1)
     wanted = {name: make() for name, make in PAGES.items()}
+    wanted |= {f"{SCHEMAS}/{name}": released.text(schema) for name, schema in shapes.items()}
     drifted = [name for name, text in wanted.items() if _read(folder / name) != text]
-    strange = sorted(path.name for path in folder.glob("*") if path.name not in wanted)
+    strange = sorted(
+        path.name for path in folder.glob("*") if path.is_file() and path.name not in wanted
+    )
     if mode == "write":
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SCHEMAS).mkdir(parents=True, exist_ok=True)
         for name in drifted:
             (folder / name).write_text(wanted[name], encoding="utf-8")
         for name in strange:

@@ -10,7 +10,7 @@ from aigestion.commands.catalog import USE_CASES
 from aigestion.events.catalog import EVENTS
 from aigestion.kernel import errors
 from aigestion.projections.catalog import PROJECTIONS
-from aigestion.reference.__main__ import PAGES, main
+from aigestion.reference.__main__ import PAGES, SCHEMAS, main
 from aigestion.reference.catalogs import commands_page, events_page, projections_page
 from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.markdown import table
@@ -28,7 +28,7 @@ def test_what_was_written_has_not_drifted(tmp_path: Path) -> None:
 
     assert (written.exit_code, checked.exit_code) == (0, 0)
     assert checked.output == ""
-    assert {path.name for path in tmp_path.iterdir()} == set(PAGES)
+    assert {path.name for path in tmp_path.iterdir()} == {*PAGES, SCHEMAS}
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
@@ -56,7 +56,7 @@ def test_a_missing_and_a_strange_page_are_drift(tmp_path: Path) -> None:
     assert drifted.exit_code == 1
     assert "events.md" in drifted.output
     assert "old.md" in drifted.output
-    assert {path.name for path in tmp_path.iterdir()} == set(PAGES)
+    assert {path.name for path in tmp_path.iterdir()} == {*PAGES, SCHEMAS}
 
 
 def test_neither_check_nor_write_is_a_wrong_call(tmp_path: Path) -> None:
