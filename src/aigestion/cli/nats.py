@@ -124,7 +124,11 @@ async def _grant(
         )
     await _must_exist(tenant, data_dir)
     made, key = new_grant(tenant, types, utc_now() + expires if expires else None)
-    if settings is not None and settings.nats_url is not None:
+    if settings is not None:
+        if settings.nats_url is None:
+            raise Misconfigured(
+                "Which broker? Set AIGESTION_NATS_URL beside AIGESTION_POSTGRES_URL."
+            )
         url = re.sub(r"//[^/@]*@", "//", settings.nats_url.get_secret_value())
         return credential_of(made, key, url), _for_the_operator(made)
     folder = DataDir(data_dir)

@@ -305,9 +305,12 @@ async def test_grants_survive_a_restart_and_those_that_expired_meanwhile_do_not(
         lasting = await granted(broker, data_dir)
         short = await granted(broker, data_dir, lasts=timedelta(seconds=0.3))
     await asyncio.sleep(0.3)
+    grant, key = new_grant("acme", "*", None)
+    await add_grant(data_dir, grant, port=None)
 
     async with running(data_dir) as broker:
-        async with connected(lasting):
+        at_rest = as_json(credential_of(grant, key, broker.address))
+        async with connected(lasting), connected(at_rest):
             pass
         assert await cannot_connect(short)
 
