@@ -28,6 +28,7 @@ from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
 from aigestion.kernel.errors import Corrupt, NotFound, Refused
+from aigestion.messaging.asyncapi import document_json
 from aigestion.messaging.live import Listener
 from aigestion.messaging.port import Delta, LiveItem, Wake
 from aigestion.projections.fingerprint import Fingerprint
@@ -334,7 +335,7 @@ class World:
             metrics=CollectorRegistry(),
             agents={agent.name: as_event(agent) for agent in AGENTS},
             models=("builtin/quote-1", "openai/big"),
-            asyncapi=lambda: b'{"asyncapi": "3.0.0"}',
+            asyncapi=document_json,
             operator_token_hash=token_hash(OPERATOR_TOKEN),
             draining=asyncio.Event(),
             limits=Limits(health_timeout_seconds=0.2, heartbeat_seconds=heartbeat_seconds),

@@ -9,6 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from aigestion.api.doors import HealthCheck
+from aigestion.api.events_page import PAGE_HEADERS, events_page
 from aigestion.api.openapi import OPEN
 from aigestion.api.request import ApiRequest
 
@@ -92,6 +93,19 @@ async def asyncapi(request: ApiRequest) -> Response[bytes]:
     return Response(request.doors.asyncapi(), media_type="application/json")
 
 
+@get(
+    "/asyncapi",
+    security=OPEN,
+    media_type="text/html",
+    summary="Events on NATS, as a page",
+    tags=["System"],
+)
+async def asyncapi_page(request: ApiRequest) -> Response[str]:
+    """The AsyncAPI document for people: each type with its fields and an example."""
+    page = events_page(msgspec.json.decode(request.doors.asyncapi()))
+    return Response(page, media_type="text/html", headers=PAGE_HEADERS)
+
+
 async def _state(check: HealthCheck, timeout_seconds: float) -> str:
     """An error's text may hold an address or a password; its name does not."""
     try:
@@ -105,4 +119,4 @@ async def _state(check: HealthCheck, timeout_seconds: float) -> str:
 
 
 OPERATIONS = (live, ready, metrics)
-ROUTES = (*OPERATIONS, asyncapi)
+ROUTES = (*OPERATIONS, asyncapi, asyncapi_page)

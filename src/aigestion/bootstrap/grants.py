@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.nats import password, write_configuration
+from aigestion.embedded.nats_configuration import STREAM, granted_subject, inbox_prefix
 from aigestion.embedded.nats_grants import Grant, grants_in_force, read_grants, write_grants
 from aigestion.embedded.nkey import UserKey, new_user_key
 from aigestion.embedded.pid_file import lock
@@ -23,6 +24,7 @@ from aigestion.embedded.privileges import engine_user
 from aigestion.kernel.clock import utc_now
 from aigestion.kernel.errors import AIGestionError, NotFound, Unavailable
 from aigestion.kernel.ids import new_id
+from aigestion.messaging.credential import Credential
 
 LOOK_SECONDS = 0.5
 """How late an expiry may be."""
@@ -46,6 +48,20 @@ def new_grant(tenant: str, types: str, expires_at: datetime | None) -> tuple[Gra
         expires_at=expires_at,
     )
     return grant, key
+
+
+def credential_of(grant: Grant, key: UserKey, url: str) -> Credential:
+    """What its holder needs to read through the broker at `url`."""
+    return Credential(
+        url=url,
+        seed=key.seed,
+        inbox_prefix=inbox_prefix(grant),
+        stream=STREAM,
+        consumer=grant.name,
+        subject=granted_subject(grant),
+        tenant=grant.tenant,
+        expires_at=grant.expires_at,
+    )
 
 
 async def add_grant(data_dir: DataDir, grant: Grant, port: int | None) -> None:

@@ -14,10 +14,8 @@ from aigestion.cli.text import json_line, second, table
 from aigestion.kernel.errors import InvalidInput, Misconfigured, NotFound
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from aigestion.embedded.nats_grants import Grant
-    from aigestion.embedded.nkey import UserKey
+    from aigestion.messaging.credential import Credential
 
 EXPIRES = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -110,9 +108,9 @@ def revoke(name: str, data_dir: Path, as_json: bool) -> None:
 
 async def _grant(
     tenant: str, types: str, expires: timedelta | None, data_dir: Path
-) -> tuple[dict[str, Any], str]:
+) -> "tuple[Credential, str]":
     """The credential, and what to say beside it."""
-    from aigestion.bootstrap.grants import add_grant, new_grant
+    from aigestion.bootstrap.grants import add_grant, credential_of, new_grant
     from aigestion.embedded.datadir import DataDir
     from aigestion.embedded.nats import port_file
     from aigestion.embedded.ports import LOOPBACK
@@ -126,32 +124,19 @@ async def _grant(
         )
     await _must_exist(tenant, data_dir)
     made, key = new_grant(tenant, types, utc_now() + expires if expires else None)
-    if settings is not None and settings.nats_url is not None:
+    if settings is not None:
+        if settings.nats_url is None:
+            raise Misconfigured(
+                "Which broker? Set AIGESTION_NATS_URL beside AIGESTION_POSTGRES_URL."
+            )
         url = re.sub(r"//[^/@]*@", "//", settings.nats_url.get_secret_value())
-        return _credential(made, key, url), _for_the_operator(made)
+        return credential_of(made, key, url), _for_the_operator(made)
     folder = DataDir(data_dir)
     port = _running_port(data_dir)
     await add_grant(folder, made, port)
     url = f"nats://{LOOPBACK}:{port or int(port_file(folder).read_text())}"
     until = f", until {second(made.expires_at)}" if made.expires_at else ""
-    return _credential(made, key, url), f"granted {made.name}{until} (shown once):"
-
-
-def _credential(made: "Grant", key: "UserKey", url: str) -> dict[str, Any]:
-    """All a subscriber needs to know."""
-    from aigestion.embedded.nats_configuration import STREAM, granted_subject, inbox_prefix
-
-    expires: datetime | None = made.expires_at
-    return {
-        "url": url,
-        "seed": key.seed,
-        "inbox_prefix": inbox_prefix(made),
-        "stream": STREAM,
-        "consumer": made.name,
-        "subject": granted_subject(made),
-        "tenant": made.tenant,
-        "expires_at": expires,
-    }
+    return credential_of(made, key, url), f"granted {made.name}{until} (shown once):"
 
 
 def _for_the_operator(made: "Grant") -> str:

@@ -10,5 +10,17 @@ from aigestion.client.asynchronous import AsyncClient
 from aigestion.client.blocking import Client
 from aigestion.client.dialogue import Reply
 from aigestion.client.http import Answered, BrokenOff
+from aigestion.client.subscriber import subscribe
+from aigestion.messaging.credential import Credential
 
-__all__ = ["Answered", "AsyncClient", "BrokenOff", "Client", "Event", "Hit", "Reply"]
+__all__ = [
+    "Answered",
+    "AsyncClient",
+    "BrokenOff",
+    "Client",
+    "Credential",
+    "Event",
+    "Hit",
+    "Reply",
+    "subscribe",
+]

@@ -162,7 +162,8 @@ def _headers(narrowed: dict[str, dict[str, Any]], *also: str) -> dict[str, Any]:
     return {"allOf": [{"$ref": _SCHEMAS + ENVELOPE}, {**here, "required": [*narrowed, *also]}]}
 
 
-def _envelope() -> dict[str, Any]:
+def envelope_schema() -> dict[str, Any]:
+    """The JSON Schema of the headers that every message has."""
     return {
         "title": ENVELOPE,
         "description": "The headers of every message: CloudEvents attributes, percent-encoded.",
@@ -182,7 +183,7 @@ def _schemas(events: Sequence[type[Event]]) -> dict[str, Any]:
             properties[name] = {**properties[name], "description": said}
         for name, subject_field in shape_of(event).personal:
             properties[name] = {**properties[name], "x-personal": subject_field}
-    return {ENVELOPE: _envelope(), **_plain(schemas)}
+    return {ENVELOPE: envelope_schema(), **_plain(schemas)}
 
 
 def _plain(value: Any) -> Any:

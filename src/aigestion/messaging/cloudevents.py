@@ -21,6 +21,9 @@ from aigestion.messaging.subjects import event_subject
 DATA_BYTES_MAX = 512 * 1024
 """Larger events are fetched from the log; brokers refuse messages over 1 MiB."""
 
+DATAREF = "ce-dataref"
+"""The header of a message whose event is to be fetched over HTTP."""
+
 _PLAIN = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 """What stays as it is in a header, beside letters and digits: printable ASCII but space, `"` and `%`."""
 
@@ -51,7 +54,7 @@ def to_message(recorded: Recorded[Any]) -> Message:
     if recorded.erased:
         attributes["ce-erased"] = _join(recorded.erased)
     if len(data) > DATA_BYTES_MAX:
-        attributes["ce-dataref"] = f"/v1/events?after={recorded.position - 1}&limit=1"
+        attributes[DATAREF] = f"/v1/events?after={recorded.position - 1}&limit=1"
         data = b"{}"
     headers = {name: quote(value, safe=_PLAIN) for name, value in attributes.items()}
     headers["content-type"] = "application/json"
@@ -70,17 +73,22 @@ def from_message(message: Message, catalog: Catalog) -> Recorded[Event] | None:
     this program do not know the same version of the type. Raises `UnknownEvent`, and
     `msgspec.ValidationError` or `KeyError` for a message no relay of ours wrote.
     """
-    value = {name: unquote(text) for name, text in message.headers.items()}
-    version = int(value["ce-schemaversion"])
-    event = catalog.event_class(value["ce-type"], version)
-    if "ce-dataref" in value or value["ce-dataschema"] != data_schema(event):
+    version = int(message.headers["ce-schemaversion"])
+    event = catalog.event_class(_attribute(message, "ce-type"), version)
+    if DATAREF in message.headers or _attribute(message, "ce-dataschema") != data_schema(event):
         return None
+    return recorded_of(message, _decoder(event).decode(message.data))
+
+
+def recorded_of(message: Message, data: Any) -> Recorded[Any]:
+    """The envelope of a message, with this data. `KeyError` if no relay of ours wrote it."""
+    value = {name: unquote(text) for name, text in message.headers.items()}
     causation = value.get("ce-causationid")
     return Recorded(
         position=message.position,
         id=UUID(value["ce-id"]),
         type=value["ce-type"],
-        schema_version=version,
+        schema_version=int(value["ce-schemaversion"]),
         tags=tags_in(message.headers),
         tenant=value["ce-tenant"],
         actor=value["ce-actor"],
@@ -88,9 +96,13 @@ def from_message(message: Message, catalog: Catalog) -> Recorded[Event] | None:
         causation_id=UUID(causation) if causation else None,
         occurred_at=datetime.fromisoformat(value["ce-time"]),
         recorded_at=datetime.fromisoformat(value["ce-recordedtime"]),
-        data=_decoder(event).decode(message.data),
+        data=data,
         erased=_split(message.headers.get("ce-erased")),
     )
+
+
+def _attribute(message: Message, name: str) -> str:
+    return unquote(message.headers[name])
 
 
 def tags_in(headers: dict[str, str]) -> tuple[str, ...]:

@@ -42,13 +42,13 @@ async def ordered_messages(connection: Client, after: int) -> AsyncIterator[list
     Never ends and never raises for an outage. Positions that are missing are not in the stream,
     or were lost on the way: the reader finds out by comparing.
     """
-    consumer: _Consumer | None = None
+    consumer: Consumer | None = None
     patient = True
     try:
         while True:
             heed_cancellation()
             if consumer is None:
-                consumer = await _opened(connection, after)
+                consumer = await opened(Consumer(connection), after)
             if consumer is None:
                 await asyncio.sleep(QUIET_SECONDS)
                 yield []
@@ -74,8 +74,8 @@ def _has_gap(batch: list[Message], after: int) -> bool:
     return bool(batch) and batch[-1].position - after != len(batch)
 
 
-async def _opened(connection: Client, after: int) -> "_Consumer | None":
-    consumer = _Consumer(connection)
+async def opened(consumer: "Consumer", after: int) -> "Consumer | None":
+    """The consumer, open; None if that cannot be had now."""
     try:
         await consumer.open(after)
     except (nats.errors.Error, js_errors.Error, OSError, TimeoutError) as error:
@@ -85,13 +85,20 @@ async def _opened(connection: Client, after: int) -> "_Consumer | None":
     return consumer
 
 
-class _Consumer:
-    """One ephemeral pull consumer. Once `dead`, it is closed and another one is made."""
+class Consumer:
+    """One ephemeral pull consumer, of everything or of one filter. Once `dead`, another one is made."""
 
-    def __init__(self, connection: Client) -> None:
+    def __init__(
+        self, connection: Client, *, name: str | None = None, filter_subject: str | None = None
+    ) -> None:
+        """With a `name` it takes the place of the one that has that name: a grant allows no other."""
         self.dead: str | None = None
+        self.begins = 0
+        """The first position it may bring: what lies before, the broker no longer holds."""
         self._nats = connection
-        self._name = f"reader-{new_id().hex}"
+        self._given_name = name is not None
+        self._name = name or f"reader-{new_id().hex}"
+        self._filter_subject = filter_subject
         self._inbox: Subscription | None = None
         self._arrived: deque[Msg] = deque()
         self._signal = asyncio.Event()
@@ -103,10 +110,14 @@ class _Consumer:
         if not self._nats.is_connected:
             raise nats.errors.ConnectionReconnectingError
         js = self._nats.jetstream(timeout=REQUEST_TIMEOUT_SECONDS)
+        if self._given_name:
+            with suppress(js_errors.NotFoundError):
+                await js.delete_consumer(STREAM, self._name)
         subject = self._nats.new_inbox()
         self._inbox = await self._nats.subscribe(subject, cb=self._take)
         config = api.ConsumerConfig(
             name=self._name,
+            filter_subject=self._filter_subject,
             deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=after + 1,
             ack_policy=api.AckPolicy.NONE,
@@ -114,7 +125,8 @@ class _Consumer:
             num_replicas=1,
             inactive_threshold=IDLE_CONSUMER_SECONDS,
         )
-        await js.add_consumer(STREAM, config)
+        made = await js.add_consumer(STREAM, config)
+        self.begins = (made.delivered.stream_seq if made.delivered else after) + 1
         await self._pull()
 
     async def next(self, quiet_seconds: float) -> list[Message]:

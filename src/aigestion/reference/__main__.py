@@ -5,12 +5,17 @@ from pathlib import Path
 
 import click
 
+from aigestion.events.catalog import EVENTS
 from aigestion.messaging.asyncapi import document_json
+from aigestion.reference import released
 from aigestion.reference.analytics import analytics_page
 from aigestion.reference.catalogs import commands_page, events_page, projections_page
 from aigestion.reference.grafana import dashboard_json
 from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.program import cli_page, errors_page, settings_page
+
+SCHEMAS = Path("docs/reference/schemas")
+"""Shapes that were published. Those of older versions stay; none is changed so that it breaks."""
 
 PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
@@ -40,13 +45,19 @@ def main(mode: str | None, root: Path) -> None:
     """Compare what is made from the catalogs with them, or write it."""
     if mode is None:
         raise click.UsageError("Say --check or --write.")
+    shapes = released.shapes(EVENTS)
+    if breaks := released.broken(root / SCHEMAS, shapes):
+        click.echo("\n".join(breaks), err=True)
+        click.echo("Subscribers rely on these shapes: raise the event's version instead.", err=True)
+        raise SystemExit(1)
     wanted = {
         root / folder / name: make()
         for folder, files in FOLDERS.items()
         for name, make in files.items()
     }
+    wanted |= {root / SCHEMAS / name: released.text(shape) for name, shape in shapes.items()}
     drifted = [path for path, text in wanted.items() if _read(path) != text]
-    there = [path for folder in FOLDERS for path in (root / folder).glob("*")]
+    there = [path for folder in FOLDERS for path in (root / folder).glob("*") if path.is_file()]
     strange = sorted(path for path in there if path not in wanted)
     if mode == "write":
         for path in drifted:

@@ -8,19 +8,26 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import nats.errors
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from aigestion.bootstrap import grants
-from aigestion.bootstrap.grants import add_grant, keep_grants, new_grant, revoke_grant
-from aigestion.cli.nats import _credential
+from aigestion.bootstrap.grants import (
+    add_grant,
+    credential_of,
+    keep_grants,
+    new_grant,
+    revoke_grant,
+)
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.nats import EmbeddedNats
 from aigestion.embedded.nats_configuration import STREAM
 from aigestion.embedded.nats_grants import GRANTS_FILE, Grant, read_grants
 from aigestion.kernel.clock import utc_now
 from aigestion.kernel.errors import Corrupt, NotFound
+from aigestion.messaging.credential import Credential
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.port import Message
 from tests.support.nkey_client import GrantedUser, public_key
@@ -78,7 +85,12 @@ async def granted(
 ) -> dict[str, Any]:
     grant, key = new_grant(tenant, types, utc_now() + lasts if lasts else None)
     await add_grant(data_dir, grant, broker.port)
-    return _credential(grant, key, broker.address)
+    return as_json(credential_of(grant, key, broker.address))
+
+
+def as_json(credential: Credential) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(credential)
+    return found
 
 
 @asynccontextmanager
@@ -293,9 +305,12 @@ async def test_grants_survive_a_restart_and_those_that_expired_meanwhile_do_not(
         lasting = await granted(broker, data_dir)
         short = await granted(broker, data_dir, lasts=timedelta(seconds=0.3))
     await asyncio.sleep(0.3)
+    grant, key = new_grant("acme", "*", None)
+    await add_grant(data_dir, grant, port=None)
 
     async with running(data_dir) as broker:
-        async with connected(lasting):
+        at_rest = as_json(credential_of(grant, key, broker.address))
+        async with connected(lasting), connected(at_rest):
             pass
         assert await cannot_connect(short)
 
@@ -308,7 +323,7 @@ async def test_what_a_killed_command_left_half_done_comes_into_force(
         await asyncio.sleep(0)
         grant, key = new_grant("acme", "user.*", None)
         await add_grant(data_dir, grant, port=None)  # it did not get as far as the broker
-        credential = _credential(grant, key, broker.address)
+        credential = as_json(credential_of(grant, key, broker.address))
         async with asyncio.timeout(3):
             while await cannot_connect(credential):
                 await asyncio.sleep(0.05)

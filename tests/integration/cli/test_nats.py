@@ -118,10 +118,13 @@ def test_a_broker_that_is_not_ours_gets_a_block_to_paste(program: Program) -> No
         assert "its own configuration" in refused.stderr
 
 
-def test_at_rest_a_grant_waits_for_the_next_start(program: Program) -> None:
+def test_at_rest_a_grant_is_kept_for_the_next_start(program: Program) -> None:
+    before = program.connect()["nats_url"]
     program.stop()
     credential = grant(program, "--types", "user.chat")
-    program.start()
 
-    assert gets_in(credential)
-    assert program.cli("nats", "revoke", credential["consumer"], "--json").returncode == 0
+    assert credential["url"] == before
+    assert listed(program)[credential["consumer"]]["types"] == "user.chat"
+    revoked = program.cli("nats", "revoke", credential["consumer"], "--json")
+    assert json.loads(revoked.stdout) == {"revoked": credential["consumer"]}
+    assert credential["consumer"] not in listed(program)

@@ -1,11 +1,14 @@
 """Health, metrics, documents about itself: without a key."""
 
+import base64
+import hashlib
 import re
 from typing import Any
 
 import pytest
 from litestar import Litestar
 
+from aigestion.messaging.asyncapi import document_json
 from tests.support.api_fakes import World
 from tests.unit.api.conftest import Client
 
@@ -87,7 +90,21 @@ async def test_asyncapi_is_served(client: Client) -> None:
     answer = await client.get("/asyncapi.json")
 
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == {"asyncapi": "3.0.0"}
+    assert answer.content == document_json()
+
+
+async def test_asyncapi_is_a_page_that_loads_and_runs_nothing(client: Client) -> None:
+    page = await client.get("/asyncapi")
+
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert re.findall(r"<script|<link|<img|src=|url\(|@import", page.text) == []
+    assert {target for target in re.findall(r'href="([^"]+)"', page.text) if target[0] != "#"} == {
+        "/asyncapi.json"
+    }
+    style = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)[0]
+    hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{hashed}'" in page.headers["content-security-policy"]
 
 
 async def test_the_page_loads_nothing_from_elsewhere(client: Client) -> None:
