@@ -159,7 +159,7 @@ def test_the_check_is_red_for_a_break_and_writing_does_not_hide_it(
     assert run(tmp_path, "--check").exit_code == 1  # it was not published yet
     assert run(tmp_path, "--write").exit_code == 0
     assert run(tmp_path, "--check").exit_code == 0
-    file = tmp_path / "schemas/thing.happened.v1.json"
+    file = tmp_path / reference.SCHEMAS / "thing.happened.v1.json"
     released = file.read_text().replace('"title": "Passage"', '"title": "Excerpt"', 1)
     assert released != file.read_text()
 
