@@ -13,6 +13,7 @@ from aigestion.events.recorded import Recorded
 from aigestion.events.run import (
     ModelCompleted,
     ModelFailed,
+    RunCancelled,
     RunContextRetrieved,
     RunFailed,
     RunStarted,
@@ -190,7 +191,7 @@ def _ends(events: Sequence[Recorded[Any]]) -> dict[Any, Recorded[Any]]:
     return {
         recorded.data.run_id: recorded
         for recorded in events
-        if isinstance(recorded.data, AgentReplied | RunFailed)
+        if isinstance(recorded.data, AgentReplied | RunFailed | RunCancelled)
     }
 
 
@@ -245,6 +246,7 @@ def _agents(events: Sequence[Recorded[Any]], question: CheckedQuestion) -> _Repo
             "runs": len(facts),
             "replied": count("replied"),
             "failed": count("failed"),
+            "cancelled": count("cancelled"),
             "running": count("running"),
             "users": _distinct(facts, "user"),
             **_percentiles("reply", [f["seconds"] for f in facts if f["outcome"] == "replied"]),

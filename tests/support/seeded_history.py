@@ -14,6 +14,7 @@ from aigestion.events.run import (
     ModelFailed,
     ModelRequested,
     RetrievedPassage,
+    RunCancelled,
     RunContextRetrieved,
     RunFailed,
     RunStarted,
@@ -100,14 +101,12 @@ class _World:
                 )
                 self.happened(moment, replied(heard, "There.", citations=cited), tenant)
                 return
-        failed = RunFailed(
-            **of_run,
-            user_id=said.user_id,
-            in_reply_to=heard.id,
-            reason="no-answer",
-            message="Sorry.",
-        )
-        self.happened(moment, failed, tenant)
+        whose = {**of_run, "user_id": said.user_id, "in_reply_to": heard.id}
+        if chance.random() < 0.3:
+            self.happened(moment, RunCancelled(**whose), tenant)
+        else:
+            failed = RunFailed(**whose, reason="no-answer", message="Sorry.")
+            self.happened(moment, failed, tenant)
 
     def call(
         self, moment: datetime, of_run: dict[str, Any], user: str, attempt: int, tenant: str

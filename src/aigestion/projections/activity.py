@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from aigestion.events.conversation import AgentReplied, UserAction, UserChat, UserVoice
+from aigestion.events.conversation import (
+    AgentReplied,
+    UserAction,
+    UserAskedAgain,
+    UserChat,
+    UserVoice,
+)
 from aigestion.events.event import Event
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import RunContextRetrieved
@@ -55,9 +61,9 @@ def _speech(event: Event) -> str | None:
 
 
 def _run_id(recorded: Recorded[Any]) -> UUID | None:
-    """What was heard belongs to the run that answers it."""
+    """What was heard, or asked again, belongs to the run that answers it."""
     event = recorded.data
-    if isinstance(event, UserChat | UserVoice):
+    if isinstance(event, UserChat | UserVoice | UserAskedAgain):
         return derived_id(recorded.id, event.agent)
     return getattr(event, "run_id", None)
 

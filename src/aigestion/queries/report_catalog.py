@@ -175,6 +175,7 @@ REPORTS: tuple[Report, ...] = (
             Measure("runs", "count()", "Runs that began."),
             Measure("replied", "countIf(fact.outcome = 'replied')", "Those with a reply."),
             Measure("failed", "countIf(fact.outcome = 'failed')", "Those without."),
+            Measure("cancelled", "countIf(fact.outcome = 'cancelled')", "Those that were stopped."),
             Measure("running", "countIf(fact.outcome = 'running')", "Those without an end yet."),
             Measure("users", "uniqExact(fact.user_id)", "How many users they were for."),
             *_percentiles(

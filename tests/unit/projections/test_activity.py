@@ -3,7 +3,7 @@
 import msgspec
 
 from aigestion.events.catalog import EVENTS
-from aigestion.events.conversation import Citation, UserAction, UserVoice
+from aigestion.events.conversation import Citation, UserAction, UserAskedAgain, UserVoice
 from aigestion.events.knowledge import DocumentRemoved
 from aigestion.events.run import RetrievedPassage, RunContextRetrieved
 from aigestion.kernel.ids import derived_id
@@ -124,6 +124,21 @@ def test_what_was_heard_and_what_answers_it_belong_to_one_run() -> None:
     assert answer.fields["run_id"] == asked.fields["run_id"]
     assert answer.fields["in_reply_to"] == str(heard.id)
     assert answer.fields["citations"] == 1
+
+
+def test_what_was_asked_again_belongs_to_the_run_that_answers_it_anew() -> None:
+    history = History()
+    heard = history.happened(chat("Where?"))
+    again = history.happened(
+        UserAskedAgain(
+            conversation_id=id_of("harbour"), user_id="ana", agent="assistant",
+            event_id=heard.id, event_position=heard.position,
+        )
+    )  # fmt: skip
+
+    [put] = project(again)
+
+    assert put.fields["run_id"] == str(derived_id(again.id, "assistant"))
 
 
 def test_a_retrieval_says_how_much_it_found_and_how_good_that_looked() -> None:

@@ -7,13 +7,18 @@ SELECT
     assumeNotNull(maxIf(activity.conversation_id, type = 'run.started')) AS conversation_id,
     assumeNotNull(maxIf(activity.agent, type = 'run.started')) AS agent,
     max(activity.user_id) AS user_id,
-    multiIf(countIf(type = 'agent.replied') > 0, 'replied', countIf(type = 'run.failed') > 0, 'failed', 'running') AS outcome,
+    multiIf(
+        countIf(type = 'agent.replied') > 0, 'replied',
+        countIf(type = 'run.failed') > 0, 'failed',
+        countIf(type = 'run.cancelled') > 0, 'cancelled',
+        'running'
+    ) AS outcome,
     maxIf(activity.reason, type = 'run.failed') AS reason,
     countIf(type = 'model.requested') AS model_calls,
     countIf(type = 'model.failed') AS model_failures,
-    minOrNullIf(activity.occurred_at, type IN ('user.chat', 'user.voice')) AS heard_at,
+    minOrNullIf(activity.occurred_at, type IN ('user.chat', 'user.voice', 'user.asked_again')) AS heard_at,
     minIf(activity.occurred_at, type = 'run.started') AS started_at,
-    maxOrNullIf(activity.occurred_at, type IN ('agent.replied', 'run.failed')) AS ended_at,
+    maxOrNullIf(activity.occurred_at, type IN ('agent.replied', 'run.failed', 'run.cancelled')) AS ended_at,
     dateDiff('microsecond', heard_at, started_at) / 1e6 AS wait_seconds,
     dateDiff('microsecond', ifNull(heard_at, started_at), ended_at) / 1e6 AS duration_seconds
 FROM {activity}.activity FINAL
