@@ -113,8 +113,8 @@ class Document(JsonRenderPlugin):
 
 
 def exact(document: dict[str, Any]) -> dict[str, Any]:
-    """The framework's document with what it leaves out: bodies as their models describe them, and whole
-    numbers as whole numbers (a limit of 64 bits is none that a float can hold)."""
+    """The framework's document put right: bodies as their models describe them, no content where there is
+    none, and whole numbers as whole numbers (a limit of 64 bits is none that a float can hold)."""
     schemas: dict[str, Any] = document["components"]["schemas"]
     told = {
         model.__name__: model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -124,6 +124,9 @@ def exact(document: dict[str, Any]) -> dict[str, Any]:
     for schema in told.values():
         schema.pop("$defs", None)  # each is a component of its own
         schema.setdefault("required", [])
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].get("204", {}).pop("content", None)
     components = {**document["components"], "schemas": {**schemas, **told}}
     whole: dict[str, Any] = _whole({**document, "components": components})
     return whole
