@@ -153,7 +153,7 @@ async def _reply(wire: Wire, chat: Recorded[UserChat]) -> None:
     )  # fmt: skip
     wire.world.conversations.transcripts[chat.tenant, chat.data.conversation_id] = Transcript(
         conversation_id=chat.data.conversation_id, title=None, agent="assistant", user_id="ana",
-        started_at=NOON, messages=[],
+        started_at=NOON, messages=[], archived=False,
     )  # fmt: skip
     reply = AgentReplied(**whose, user_id=chat.data.user_id, in_reply_to=chat.id, text=text)
     await wire.world.happen(CompleteModelCall(completed, reply))

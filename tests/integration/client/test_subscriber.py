@@ -205,7 +205,7 @@ async def test_a_key_nobody_issued_and_a_key_of_another_tenant_are_said(house: H
     async with listening(house, key="nonsense") as events:
         with pytest.raises(Unauthenticated, match="401"):
             await anext(events)
-    async with listening(house, key=house.world.directory.issue("other").key) as events:
+    async with listening(house, key=house.world.keys.issue("other").key) as events:
         with pytest.raises(Misconfigured, match="not of demo"):
             await anext(events)
 

@@ -50,7 +50,7 @@ async def test_asking_again_is_recorded_once_a_request(
 async def test_a_message_of_nobody_or_of_another_tenant_is_404(
     world: World, client: Client, path: str
 ) -> None:
-    other = {"Authorization": f"Bearer {world.directory.issue('acme').key}"}
+    other = {"Authorization": f"Bearer {world.keys.issue('acme').key}"}
 
     foreign = await client.post(path, headers=other)
     unknown = await client.post(path.replace(str(EVENT_ID), str(new_id())))

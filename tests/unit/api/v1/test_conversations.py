@@ -270,7 +270,7 @@ async def test_a_bad_change_is_refused(
 async def test_another_tenants_conversation_is_not_changed(
     world: World, client: Client, conversation: str
 ) -> None:
-    other = {"Authorization": f"Bearer {world.directory.issue('acme').key}"}
+    other = {"Authorization": f"Bearer {world.keys.issue('acme').key}"}
 
     answer = await client.patch(f"{PATH}/{conversation}", json={"archived": True}, headers=other)
 

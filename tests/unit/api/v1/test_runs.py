@@ -73,7 +73,7 @@ async def test_a_bad_filter_is_named(client: Client, query: str, field: str) -> 
 
 async def test_a_run_is_shown_to_its_tenant_only(world: World, client: Client) -> None:
     world.runs.runs["demo", RUN_ID] = RUN
-    other = world.directory.issue("acme").key
+    other = world.keys.issue("acme").key
 
     found = await client.get(f"/v1/runs/{RUN_ID}")
     foreign = await client.get(f"/v1/runs/{RUN_ID}", headers={"Authorization": f"Bearer {other}"})
@@ -132,7 +132,7 @@ async def test_a_run_that_has_ended_is_409(world: World, client: Client) -> None
 
 async def test_another_tenants_run_is_not_stopped(world: World, client: Client) -> None:
     await world.happen(START)
-    other = {"Authorization": f"Bearer {world.directory.issue('acme').key}"}
+    other = {"Authorization": f"Bearer {world.keys.issue('acme').key}"}
 
     answer = await client.post(f"/v1/runs/{RUN_ID}/cancel", headers=other)
 
