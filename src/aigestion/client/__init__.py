@@ -2,7 +2,7 @@
 
 >>> from aigestion.client import Client
 >>> with Client("http://127.0.0.1:8080", "aig_…") as client:
-...     print(client.ask("What is a dense position?").text)
+...     print(client.ask("Good morning!").text)
 """
 
 from aigestion.client.answers import Event, Hit

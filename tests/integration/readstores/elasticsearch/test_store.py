@@ -244,4 +244,4 @@ async def test_the_read_model_search_is_the_same_as_in_memory(engine: str) -> No
         await store.drop(view)
 
     assert found == wanted
-    assert len(found) == 3
+    assert len(found) == 4
