@@ -12,10 +12,15 @@ TIMEOUT_SECONDS = 30.0
 
 
 class Balanced:
-    """Counts what a caller would call a failure: an answer of 500 and up, or none after sending."""
+    """Counts what a caller would call a failure: an answer of 500 and up, or none after sending.
+
+    A view that is behind says when to come again, and is asked again then: that is counted by itself.
+    """
 
     def __init__(self, client: httpx2.AsyncClient, urls: Sequence[str], key: str) -> None:
         self.failures: list[str] = []
+        self.behind = 0
+        """How often a view was behind what was asked for, for longer than the API waits."""
         self.requests = 0
         self._client = client
         self._urls = list(urls)
@@ -37,6 +42,10 @@ class Balanced:
             except httpx2.HTTPError as error:
                 self.failures.append(f"{method} {path} at {url}: {error!r}")
                 return None
+            if answer.status_code == 503 and answer.json()["code"] == "view-behind":
+                self.behind += 1
+                await asyncio.sleep(float(answer.headers["Retry-After"]))
+                continue
             if answer.status_code >= 500:
                 self.failures.append(f"{method} {path}: {answer.status_code} {answer.text}")
             return answer
