@@ -2,22 +2,29 @@
 
 import errno
 import os
+import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aigestion.kernel.errors import Misconfigured, Unavailable
 
 LOOPBACK = "127.0.0.1"
 TRIES_MAX = 3
+KEPT_PORTS = range(20_000, 32_768)
+"""Below those that systems hand out by themselves: none of these is taken between looking and listening
+by a connection that goes out, or by a server that does not care where it listens."""
+LOOKS_MAX = 20
 
 
 def free_port(preferred: int = 0) -> int:
-    """`preferred` if nobody listens on it, else any free port of the loopback."""
-    try:
-        return _bound(LOOPBACK, preferred)
-    except OSError:
-        return _bound(LOOPBACK, 0)
+    """`preferred` if nobody listens on it, else any free port of the loopback, of `KEPT_PORTS` if possible."""
+    for port in (preferred, *(secrets.choice(KEPT_PORTS) for _ in range(LOOKS_MAX))):
+        with suppress(OSError):
+            if port:
+                return _bound(LOOPBACK, port)
+    return _bound(LOOPBACK, 0)
 
 
 def check_free(host: str, port: int) -> None:

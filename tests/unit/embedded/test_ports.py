@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aigestion.embedded.ports import check_free, free_port, on_kept_port
+from aigestion.embedded.ports import KEPT_PORTS, check_free, free_port, on_kept_port
 from aigestion.kernel.errors import Misconfigured, Unavailable
 
 
@@ -22,6 +22,10 @@ def test_the_preferred_port_is_taken_if_it_is_free() -> None:
     port = free_port()
 
     assert free_port(port) == port
+
+
+def test_a_new_port_is_none_that_the_system_hands_out() -> None:
+    assert {free_port() in KEPT_PORTS for _ in range(50)} == {True}
 
 
 def test_another_port_is_found_if_the_preferred_one_is_busy(taken: int) -> None:
