@@ -112,7 +112,7 @@ class Codec:
         except (Corrupt, UnknownEvent) as error:
             details = {**error.details, "position": stored.position}
             raise type(error)(f"{error.message} ({_where(stored)})", **details) from error
-        prefix = len(event.tenant) + 1
+        prefix = len(event.tenant) + 1  # as `unscoped_tag`, for every tag there is
         return Recorded(
             position=stored.position,
             id=event.id,
@@ -154,12 +154,12 @@ class Codec:
                 value = await self._blobs.get(content_hash)
             else:
                 value = sealed_in(value)
-            subject = _subject(sealed.field, fields.get(sealed.field.subject_field, _NULL))
+            subject = _subject(sealed, fields.get(sealed.subject_field, _NULL))
             key = await self._vault.key_to_open(event.tenant, subject, value)
             if isinstance(key, OpenedKey):
-                opened = key.open(value, _EVENT_ID_LENGTH + event.id.bytes + sealed.place)
+                opened = key.open(value, _place(event.id, event.type, sealed.name))
             else:
-                opened = sealed.erased
+                opened = msgspec.json.encode(sealed.erased)
                 erased.append(sealed.name)
             fields[sealed.name] = msgspec.Raw(opened)
         if holds_blobs:
@@ -177,15 +177,7 @@ class Codec:
         """What an event of this type and version is; remembered, for it is asked of every event."""
         of = (event.type, event.schema_version)
         event_class = self._catalog.event_class(*of)
-        sealed = tuple(
-            _SealedPlace(
-                name=field.name,
-                field=field,
-                place=_named(event.type, field.name),
-                erased=msgspec.json.encode(field.erased),
-            )
-            for field in self._catalog.sealed_fields(*of)
-        )
+        sealed = self._catalog.sealed_fields(*of)
         is_present = event.schema_version == event_class.version
         shape = _StoredShape(
             decode=msgspec.json.Decoder(event_class).decode,
@@ -203,23 +195,12 @@ class Codec:
         return blob_reference(await self._blobs.put(sealed))
 
 
-class _SealedPlace(msgspec.Struct, frozen=True):
-    """A sealed field of a stored shape, with what can be said of it before any event is seen."""
-
-    name: str
-    field: SealedField
-    place: bytes
-    """What `_place` adds to the event's id."""
-    erased: bytes
-    """The JSON it reads as once it is erased."""
-
-
 class _StoredShape(msgspec.Struct, frozen=True):
     """How events of a type and version are read: worked out once."""
 
     decode: Callable[[bytes], Event]
     """Of JSON in the present shape."""
-    sealed: tuple[_SealedPlace, ...]
+    sealed: tuple[SealedField, ...]
     is_present: bool
     is_plain: bool
     """Present, and nothing of it sealed."""

@@ -10,9 +10,9 @@ from litestar.params import FromPath, JSONBody
 from pydantic import AwareDatetime, Field
 
 from aigestion.api.answers import (
+    PAGE_HEADERS,
     PAGE_ITEMS_DEFAULT,
     POSITION_HEADER,
-    READ_HEADERS,
     Answered,
     Cursor,
     IdempotencyKey,
@@ -117,7 +117,7 @@ async def issue_key(
     return Answered(answer, outcome.position)
 
 
-@get("/", responses=reading(), response_headers=READ_HEADERS, summary="List keys")
+@get("/", responses=reading(), response_headers=PAGE_HEADERS, summary="List keys")
 async def list_keys(
     request: ApiRequest,
     limit: Limit = PAGE_ITEMS_DEFAULT,

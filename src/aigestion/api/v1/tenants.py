@@ -8,9 +8,9 @@ from litestar.params import JSONBody
 from pydantic import Field, StringConstraints
 
 from aigestion.api.answers import (
+    PAGE_HEADERS,
     PAGE_ITEMS_DEFAULT,
     POSITION_HEADER,
-    READ_HEADERS,
     Answered,
     Cursor,
     IdempotencyKey,
@@ -85,7 +85,7 @@ async def create_tenant(
     return Answered(answer, outcome.position)
 
 
-@get("/", responses=reading(), response_headers=READ_HEADERS, summary="List tenants")
+@get("/", responses=reading(), response_headers=PAGE_HEADERS, summary="List tenants")
 async def list_tenants(
     request: ApiRequest,
     limit: Limit = PAGE_ITEMS_DEFAULT,
