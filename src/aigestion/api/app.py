@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from aigestion.api import system
 from aigestion.api.auth import Keys, require_key, require_key_within_limits
 from aigestion.api.body import BODY_BYTES_MAX
+from aigestion.api.compression import compression
 from aigestion.api.doors import Doors, Operations
 from aigestion.api.errors import problem_of
 from aigestion.api.limits import Charging
@@ -86,6 +87,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
         exception_handlers={Exception: problem_of},
         openapi_config=openapi_config(),
         cors_config=_cors(cors_origins) if cors_origins else None,
+        compression_config=compression(),
         plugins=[BodySchemas(), PydanticPlugin(), Scopes()],
         logging_config=None,
     )

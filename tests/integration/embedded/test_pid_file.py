@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,10 @@ STUBBORN = ["/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; do
 
 @pytest.fixture
 def foreigner() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that has nothing to do with us."""
+    """A process that has nothing to do with us; the kernel knows its command line a moment later."""
     process = subprocess.Popen(SLEEP)
+    while SLEEP[0] not in pid_file._command_line(process.pid):
+        time.sleep(0.001)
     yield process
     process.kill()
     process.wait()

@@ -2,13 +2,14 @@
 
 import httpx2
 import pytest
+from litestar import Litestar
 
 from aigestion.api.app import create_app
 from aigestion.api.conditional import entity_tag, has_it, next_link
 from aigestion.kernel.ids import new_id
 from aigestion.queries.conversations import ConversationSummary
 from tests.support.api import asking
-from tests.support.api_fakes import NOW, World
+from tests.support.api_fakes import NOW, OPERATOR_TOKEN, World
 from tests.unit.api.conftest import Client
 
 EVENTS = "/v1/events"
@@ -165,3 +166,57 @@ async def test_options_name_every_method_of_a_path(client: Client, path: str, me
 
     assert asked.status_code == 204
     assert asked.headers.get_list("allow") == [methods]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "used"),
+    [("br, gzip", "br"), ("gzip", "gzip"), ("identity", None), ("", None)],
+)
+async def test_a_large_answer_is_compressed_for_who_takes_it(
+    client: Client, accepted: str, used: str | None
+) -> None:
+    plain = await client.get("/schema/openapi.json", headers={"Accept-Encoding": "identity"})
+
+    answer = await client.get("/schema/openapi.json", headers={"Accept-Encoding": accepted})
+
+    assert answer.headers.get("content-encoding") == used
+    assert answer.content == plain.content
+    if used:
+        assert int(answer.headers["content-length"]) < len(plain.content) / 5
+        assert "accept-encoding" in answer.headers["vary"].lower()
+
+
+async def test_a_small_answer_stays_as_it_is(client: Client, conversation: str) -> None:
+    answer = await client.get(EVENTS, headers={"Accept-Encoding": "br, gzip"})
+
+    assert len(answer.content) < 1_024
+    assert "content-encoding" not in answer.headers
+
+
+async def test_a_tag_is_the_same_however_an_answer_is_encoded(
+    world: World, client: Client, conversation: str
+) -> None:
+    for _ in range(5):
+        await client.post(
+            f"/v1/conversations/{conversation}/interactions",
+            json={"type": "user.chat", "payload": {"text": "Hi"}},
+        )
+    compressed = await client.get(EVENTS, headers={"Accept-Encoding": "br"})
+    again = await client.get(
+        EVENTS,
+        headers={"Accept-Encoding": "identity", "If-None-Match": compressed.headers["etag"]},
+    )
+
+    assert compressed.headers["content-encoding"] == "br"
+    assert compressed.headers["vary"].lower() == "authorization, accept,accept-encoding"
+    assert again.status_code == 304
+
+
+async def test_pieces_of_a_stream_are_not_kept_back(world: World, app: Litestar) -> None:
+    async with asking(app, OPERATOR_TOKEN) as operator:
+        answer = await operator.post(
+            "/v1/projections/conversations/verify", headers={"Accept-Encoding": "br, gzip"}
+        )
+
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert "content-encoding" not in answer.headers
