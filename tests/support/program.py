@@ -13,7 +13,7 @@ from typing import Any, Self
 
 AIGESTION = Path(sys.executable).parent / "aigestion"
 READY_SECONDS_MAX = 60
-STOP_SECONDS_MAX = 20
+STOP_SECONDS_MAX = 40
 
 
 class Program:
@@ -47,7 +47,10 @@ class Program:
         """SIGTERM; returns the exit code."""
         assert self._up is not None
         self._up.send_signal(signal.SIGTERM)
-        code = self._up.wait(STOP_SECONDS_MAX)
+        try:
+            code = self._up.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not stop:\n{self.output()}") from None
         self._up = None
         return code
 

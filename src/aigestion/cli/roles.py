@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aigestion.cli.options import json_option, run
+from aigestion.cli.options import json_option, run, run_until_told
 from aigestion.cli.text import json_line
 
 if TYPE_CHECKING:
@@ -64,8 +64,6 @@ def run_role(
     role: "Callable[[Settings, Callable[[str], None]], Coroutine[Any, Any, None]]",
     as_json: bool,
 ) -> None:
-    import uvloop
-
     from aigestion.observability.logging import configure_logging
     from aigestion.settings import load_settings
 
@@ -76,4 +74,4 @@ def run_role(
         told = json_line({"role": name, "url": url})
         click.echo(told if as_json else f"{name} is ready: {url}/health/ready")
 
-    uvloop.run(role(settings, ready))
+    run_until_told(role(settings, ready))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aigestion.cli.options import DATA_DIR, data_dir_option
+from aigestion.cli.options import DATA_DIR, data_dir_option, run_until_told
 from aigestion.cli.text import json_line, table
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ def up(port: int | None, search: str | None, demo: bool, data_dir: Path, as_json
     API, relay, read models and agents in one process; state and secrets in the data dir. Ctrl-C
     or SIGTERM finishes what is under way and stops.
     """
-    import uvloop
-
     from aigestion.bootstrap.up import run_up
     from aigestion.observability.logging import configure_logging
     from aigestion.settings import load_settings
@@ -49,7 +47,7 @@ def up(port: int | None, search: str | None, demo: bool, data_dir: Path, as_json
     def ready(doors: "Doors") -> None:
         click.echo(json_line(doors) if as_json else welcome(doors, data_dir))
 
-    uvloop.run(run_up(settings, demo=demo, search=search, ready=ready))
+    run_until_told(run_up(settings, demo=demo, search=search, ready=ready))
 
 
 def welcome(doors: "Doors", data_dir: Path) -> str:
