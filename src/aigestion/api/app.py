@@ -29,6 +29,7 @@ from aigestion.api.v1.interactions import ask_again, post_interaction
 from aigestion.api.v1.keys import keys
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
+from aigestion.api.v1.replies import fail, reply
 from aigestion.api.v1.runs import runs
 from aigestion.api.v1.search import search
 from aigestion.api.v1.stream import stream
@@ -59,6 +60,8 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     conversations,
                     post_interaction,
                     ask_again,
+                    reply,
+                    fail,
                     stream,
                     runs,
                     search,

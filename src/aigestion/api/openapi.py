@@ -30,8 +30,9 @@ Say something in a conversation, stream the answer, search, report: over one eve
   position a command answered as `min_position` to a query, and the query waits until it can show it.
 * **Repeats.** A POST with an `Idempotency-Key` can be sent again: the first answer comes again.
 * **Keys.** A key has scopes: `read` (queries), `write` (commands), `events` (the log and streams), `admin`
-  (keys and agents of the tenant). Each path names the one it needs; without it the answer is 403 `scope-missing`.
-  A key that ends closes its streams too: their last event is `end`, with the code.
+  (keys and agents of the tenant), `agent` (answer as an agent that runs elsewhere). Each path names the one it
+  needs; without it the answer is 403 `scope-missing`. A key that ends closes its streams too: their last event is
+  `end`, with the code.
 * **Users.** A key belongs to a tenant. `Aigestion-User: <id>` says for which of its users a request is made.
 * **Limits.** Where limits are set, answers carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`:
   what may be asked for in a minute, what is left of it, and in how many seconds all of it is free again.

@@ -14,7 +14,7 @@ from aigestion.cli.text import json_line, second, table
 if TYPE_CHECKING:
     from aigestion.queries.keys import KeyRecord
 
-SCOPES = ("read", "write", "admin", "events")
+SCOPES = ("read", "write", "admin", "events", "agent")
 
 _SPAN = re.compile(r"(\d{1,4})([dhm])")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
@@ -72,7 +72,7 @@ def create(
     """Issue a key. It is shown once, here; only its hash is kept.
 
     read: ask queries. write: give commands. events: read the log and follow streams. admin: keys and
-    agents of the tenant.
+    agents of the tenant. agent: answer as an agent that runs elsewhere.
     """
     told = run(_create(name, scopes, expires, tenant, data_dir))
     plain = f"key {told['key_id']} of {told['tenant']} (shown once):\n{told['key']}"

@@ -12,6 +12,7 @@ from aigestion.commands.directory.issue_key import expire_key, issue_key, revoke
 from aigestion.commands.directory.register_agent import register_agent
 from aigestion.commands.knowledge.add_document import add_document
 from aigestion.commands.knowledge.remove_document import remove_document
+from aigestion.commands.run.answer_from_elsewhere import answer_from_elsewhere
 from aigestion.commands.run.cancel_run import cancel_run
 from aigestion.commands.run.complete_model_call import complete_model_call
 from aigestion.commands.run.end_cancelled_run import end_cancelled_run
@@ -44,4 +45,5 @@ USE_CASES: tuple[UseCase[Any, Any], ...] = (
     fail_run,
     cancel_run,
     end_cancelled_run,
+    answer_from_elsewhere,
 )

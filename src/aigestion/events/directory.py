@@ -9,8 +9,9 @@ import msgspec
 
 from aigestion.events.event import AgentName, Event, Tag
 
-Scope: TypeAlias = Literal["read", "write", "admin", "events"]
-"""What a key may do: ask queries, give commands, administer its tenant, read the log and its streams."""
+Scope: TypeAlias = Literal["read", "write", "admin", "events", "agent"]
+"""What a key may do: ask queries, give commands, administer its tenant, read the log and its streams, and
+answer as an agent that runs elsewhere."""
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
@@ -38,7 +39,7 @@ class KeyIssued(Event, frozen=True, kw_only=True):
     secret_hash: str
     name: str
     scopes: tuple[str, ...] = ()
-    """`read`, `write`, `admin`, `events`."""
+    """`read`, `write`, `admin`, `events`, `agent`."""
     expires_at: datetime | None = None
     """From then on it opens nothing."""
 

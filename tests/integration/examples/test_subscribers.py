@@ -1,12 +1,7 @@
 """The example subscribers, each with its language's own client, against a broker that is killed meanwhile."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -18,46 +13,14 @@ from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.nats import EmbeddedNats
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.port import Message
+from tests.support.examples import prepared, started
 from tests.support.processes import kill_9
 from tests.support.tasks import eventually
 
 EXAMPLES = Path(__file__).parents[3] / "examples/subscribers"
 SOURCES = {"python": "subscriber.py", "node": "subscriber.js", "go": "main.go"}
 LINES_MAX = 60
-BUILD_SECONDS_MAX = 120
 TYPES = ("demo.user.chat", "demo.agent.replied", "demo.user.action", "other.user.chat")
-
-
-def prepared(language: str, home: Path) -> list[str | Path]:
-    """The command that runs an example of which a copy, with what it needs, is made in `home`."""
-    shutil.copytree(EXAMPLES / language, home)
-    match language:
-        case "python":
-            uv = Path(sys.executable).parent / "uv"
-            _run(uv, "pip", "install", "-q", "--target", "lib", "-r", "requirements.txt", home=home)
-            return ["env", f"PYTHONPATH={home / 'lib'}", sys.executable, home / "subscriber.py"]
-        case "node":
-            _run(_tool("node"), "--version", home=home)
-            _run(_tool("npm"), "ci", "--no-audit", "--no-fund", home=home)
-            return ["node", home / "subscriber.js"]
-        case _:
-            _run(_tool("go"), "build", "-o", "subscriber", ".", home=home)
-            return [home / "subscriber"]
-
-
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed here: its example was not run")
-    return found
-
-
-def _run(*command: str | Path, home: Path) -> None:
-    done = subprocess.run(
-        command, cwd=home, capture_output=True, text=True, timeout=BUILD_SECONDS_MAX, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"what the example needs cannot be had here: {done.stderr[-300:]}")
 
 
 @pytest.fixture
@@ -101,7 +64,7 @@ def language(request: pytest.FixtureRequest) -> str:
 async def test_an_example_prints_every_event_once_whatever_happens_to_the_broker(
     language: str, broker: EmbeddedNats, tmp_path: Path
 ) -> None:
-    command = prepared(language, tmp_path / language)
+    command = prepared(EXAMPLES / language, tmp_path / language)
     grant, key = new_grant("demo", "user.*", None)
     await add_grant(DataDir(tmp_path / "data"), grant, broker.port)
     credential = tmp_path / "credential.json"
@@ -137,21 +100,6 @@ async def restart(broker: EmbeddedNats) -> None:
         return now is not None and now.restarts == status.restarts + 1 and now.state == "ready"
 
     await eventually(is_back)
-
-
-@contextmanager
-def started(command: list[str | Path], output: Path) -> Iterator[Callable[[], list[str]]]:
-    """A running example; yields what it has printed so far."""
-    with ExitStack() as stack:
-        out = stack.enter_context(output.open("wb"))
-        err = stack.enter_context(output.with_suffix(".err").open("wb"))
-        program = subprocess.Popen(command, stdout=out, stderr=err, env=dict(os.environ))
-        try:
-            yield lambda: output.read_text().splitlines()
-            assert program.poll() is None, output.with_suffix(".err").read_text()
-        finally:
-            program.kill()
-            program.wait()
 
 
 @pytest.mark.parametrize(("language", "source"), SOURCES.items())

@@ -39,7 +39,7 @@ def test_the_list_is_a_table_and_shows_no_secret() -> None:
     head, row = call("keys", "list").stdout.splitlines()
 
     assert head.split() == ["KEY", "NAME", "SCOPES", "STATE", "ISSUED", "EXPIRES"]
-    assert row.startswith(f"{first['key_id']}  first  read write admin events  active")
+    assert row.startswith(f"{first['key_id']}  first  read write admin events agent  active")
     assert row.endswith("never")
 
 

@@ -25,15 +25,16 @@ from aigestion.api.answers import (
 )
 from aigestion.api.body import Body
 from aigestion.api.request import ApiRequest
-from aigestion.api.v1.new_definition import Definition
+from aigestion.api.v1.new_definition import Definition, Registration
 from aigestion.commands.directory.define_agent import (
     DefineAgent,
     RollBackAgent,
     is_agent_name,
 )
+from aigestion.commands.directory.register_agent import RegisterAgent
 from aigestion.events.directory import AgentDefined, AgentLimits
 from aigestion.events.recorded import Recorded
-from aigestion.kernel.errors import NotFound
+from aigestion.kernel.errors import NotFound, Refused
 from aigestion.queries.agents import versions_of
 from aigestion.queries.answer import Cursors, Page, checked_limit, invalid
 
@@ -149,14 +150,41 @@ async def define_agent(
     request: ApiRequest, name: FromPath[str], data: JSONBody[Definition], if_match: IfMatch = None
 ) -> Answered[Agent]:
     """One more version; none, if it says the same. It answers what is said from now on."""
-    if not is_agent_name(name):
-        raise invalid("name", "must be small letters, digits and -, 63 at most")
+    _must_be_name(name)
     command = DefineAgent(
         wanted=data.of(name),
         models=request.doors.models,
         expected_version=_seen(if_match),
     )
     return await _changed(request, name, command, None)
+
+
+@post(
+    "/{name:str}/register",
+    status_code=200,
+    responses=problems(409, 413, 415, 422),
+    response_headers=[POSITION_HEADER],
+    summary="Register an agent that runs elsewhere",
+)
+async def register_agent(
+    request: ApiRequest,
+    name: FromPath[str],
+    data: JSONBody[Registration],
+    idempotency_key: IdempotencyKey = None,
+) -> Answered[AgentSummary]:
+    """From now on conversations can be started with it; it hears what is said over NATS or the feed.
+
+    Again is no news, unless it says something else. 409 if this program answers under that name.
+    """
+    _must_be_name(name)
+    doors = request.doors
+    if name in doors.agents or await versions_of(doors.log, request.tenant, name):
+        raise Refused(f"This program answers as {name} itself.")
+    hears = tuple(dict.fromkeys(data.hears))
+    outcome = await doors.dispatcher.dispatch(
+        RegisterAgent(name, data.description, hears), await request.context(idempotency_key)
+    )
+    return Answered(AgentSummary(name, 0, data.description, hears), outcome.position)
 
 
 @post(
@@ -182,6 +210,11 @@ async def roll_back_agent(
         expected_version=_seen(if_match),
     )
     return await _changed(request, name, command, idempotency_key)
+
+
+def _must_be_name(name: str) -> None:
+    if not is_agent_name(name):
+        raise invalid("name", "must be small letters, digits and -, 63 at most")
 
 
 async def _changed(
@@ -250,6 +283,13 @@ class _Before(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 agents = Router(
     "/agents",
-    route_handlers=[list_agents, read_agent, list_versions, define_agent, roll_back_agent],
+    route_handlers=[
+        list_agents,
+        read_agent,
+        list_versions,
+        define_agent,
+        register_agent,
+        roll_back_agent,
+    ],
     tags=["Agents"],
 )

@@ -46,7 +46,7 @@ class NewKey(Body):
             min_length=1,
             max_length=len(SCOPES),
             description="`read`: ask queries. `write`: give commands. `events`: read the log and follow "
-            "streams. `admin`: keys and agents of the tenant.",
+            "streams. `admin`: keys and agents of the tenant. `agent`: answer as an agent that runs elsewhere.",
         ),
     ]
     expires_at: AwareDatetime | None = Field(None, description="Never, if not given.")

@@ -1,6 +1,6 @@
 """The definition of an agent, as somebody sends it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -21,6 +21,15 @@ class LimitsBody(Body):
     history_turns_max: int = Field(12, ge=1, le=100, description="Earlier messages it is shown.")
     passages_max: int = Field(5, ge=0, le=50, description="Passages it is shown.")
     call_seconds_max: int = Field(3_700, ge=1, le=3_700)
+
+
+class Registration(Body):
+    """An agent that runs elsewhere and answers over HTTP."""
+
+    description: Annotated[Text, Field(max_length=DESCRIPTION_CHARS_MAX)]
+    hears: list[Literal["user.chat", "user.voice", "user.action"]] = Field(
+        ["user.chat", "user.voice"], min_length=1, max_length=3, description="What it answers."
+    )
 
 
 class Definition(Body):
