@@ -26,8 +26,8 @@ from aigestion.eventstore.port import BlobStore
 from aigestion.eventstore.postgres import PostgresEventStore
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
-from aigestion.kernel.context import Context
-from aigestion.kernel.errors import Corrupt, NotFound, Refused
+from aigestion.kernel.context import Context, Request
+from aigestion.kernel.errors import Corrupt, IdempotencyKeyReused, NotFound, Refused
 from aigestion.messaging.asyncapi import document_json
 from aigestion.messaging.live import Listener
 from aigestion.messaging.port import Delta, LiveItem, Wake
@@ -278,6 +278,22 @@ class MemoryLive:
         return sum(len(group) for group in self.listeners.values())
 
 
+class FakeFinishedWork:
+    """As the table in PostgreSQL, in memory."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, tuple[bytes, bytes]] = {}
+
+    async def find(self, request: Request) -> bytes | None:
+        fingerprint, line = self._lines.get(request.tag, (request.fingerprint, None))
+        if fingerprint != request.fingerprint:
+            raise IdempotencyKeyReused("This Idempotency-Key was used for another request before.")
+        return line
+
+    async def keep(self, request: Request, line: bytes) -> None:
+        self._lines.setdefault(request.tag, (request.fingerprint, line))
+
+
 class World:
     """A log, in memory if none is given, with everything the API needs around it."""
 
@@ -330,6 +346,7 @@ class World:
                 verify=self._verify,
                 parked=self._parked,
                 redrive=self._redrive,
+                finished=FakeFinishedWork(),
             ),
             health={name: self._check(name) for name in ("postgres", "nats", "clickhouse")},
             metrics=CollectorRegistry(),

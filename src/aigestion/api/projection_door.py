@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from aigestion.kernel.context import Request
 from aigestion.projections.progress import Line
 from aigestion.projections.rebuild import Rebuilt, RolledBack
 from aigestion.projections.redrive import Redriven
@@ -29,6 +30,18 @@ class Redrive(Protocol):
     ) -> Awaitable[Redriven]: ...
 
 
+class FinishedWork(Protocol):
+    """Results of work that came with an `Idempotency-Key`, for some days, whichever process is asked."""
+
+    async def find(self, request: Request, /) -> bytes | None:
+        """The line this request ended with. `IdempotencyKeyReused` if its key came with another one."""
+        ...
+
+    async def keep(self, request: Request, line: bytes, /) -> None:
+        """Another process may have been faster: the first line stays."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProjectionDoor:
     """The read models of this process."""
@@ -42,6 +55,7 @@ class ProjectionDoor:
     parked: Callable[[str], Awaitable[list[ParkedKey]]]
     """What of this projection is in quarantine; `NotFound` for an unknown one."""
     redrive: Redrive
+    finished: FinishedWork
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -109,6 +109,15 @@ class ApiRequest(Request[None, Caller, State]):
         caller = self.auth
         return await self._context(caller.tenant, caller.actor, key, content)
 
+    async def key(self, key: str | None, content: bytes | None = None) -> RequestKey | None:
+        """The caller's `Idempotency-Key`, and what it stands for: route, question and body."""
+        if key is None:
+            return None
+        asked = self.scope["query_string"]
+        route = f"{self.method} {self.scope['path']}".encode() + (b"?" + asked if asked else b"")
+        body = await self.body() if content is None else content
+        return RequestKey(key, hashlib.sha256(route + b"\n" + body).digest())
+
     async def operating_on(self, tenant: str, key: str | None) -> Context:
         """The same for a command that whoever runs this installation gives in another tenant's log."""
         caller: Caller | None = self.scope.get("auth")
@@ -117,12 +126,10 @@ class ApiRequest(Request[None, Caller, State]):
     async def _context(
         self, tenant: str, actor: str, key: str | None, content: bytes | None = None
     ) -> Context:
-        if key is None:
+        request = await self.key(key, content)
+        if request is None:
             return Context(tenant=tenant, actor=actor)
-        route = f"{self.method} {self.scope['path']}\n".encode()
-        body = await self.body() if content is None else content
-        fingerprint = hashlib.sha256(route + body).digest()
-        return requested(tenant, actor, RequestKey(key, fingerprint))
+        return requested(tenant, actor, request)
 
 
 def minted(context: Context, noun: str) -> UUID:

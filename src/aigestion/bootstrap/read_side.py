@@ -29,6 +29,7 @@ from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
 from aigestion.readcache.cached import Cached
 from aigestion.readstores.parked import ParkedKey
+from aigestion.readstores.postgres.finished_work import PostgresFinishedWork
 from aigestion.readstores.postgres.quarantine import PostgresQuarantine
 from aigestion.readstores.postgres.views import PostgresViewRegistry
 
@@ -162,4 +163,5 @@ def _door(
         verify=verify,
         parked=parked,
         redrive=redrive,
+        finished=PostgresFinishedWork(log.pool),
     )

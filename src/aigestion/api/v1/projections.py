@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from aigestion.api.answers import POSITION_HEADER, Answered, problems
+from aigestion.api.answers import POSITION_HEADER, Answered, IdempotencyKey, problems
 from aigestion.api.auth import is_operator, require_key_or_operator
 from aigestion.api.errors import problem_of
 from aigestion.api.limits import CHARGE
@@ -95,7 +95,7 @@ _LINES = {200: ResponseSpec(Step, description="Lines of JSON.", media_type=NDJSO
 _WORK: dict[str, Any] = {
     "status_code": 200,
     "opt": {CHARGE: Charge("expensive", cost=10)},
-    "responses": {**problems(403, 404, 409), **_LINES},
+    "responses": {**problems(403, 404, 409, 413, 422), **_LINES},
     "media_type": NDJSON,
 }
 """What the operator has done to a read model takes its time, and is told line by line."""
@@ -135,14 +135,16 @@ async def list_parked(request: ApiRequest, name: FromPath[str]) -> Answered[Park
     **_WORK,
     summary="Rebuild a read model from the log",
 )
-async def rebuild(request: ApiRequest, name: FromPath[str]) -> Stream:
+async def rebuild(
+    request: ApiRequest, name: FromPath[str], idempotency_key: IdempotencyKey = None
+) -> Stream:
     """Fill a new view beside the one that serves, compare, then switch.
 
     Answers lines of JSON, one a step; the last one has `done`, or is a problem. A caller that leaves
     stops it: nothing is switched then, and the next rebuild goes on from there. Refused while any
     process rebuilds the same read model.
     """
-    return await _lines(request, request.doors.projections.rebuild, name)
+    return await _lines(request, request.doors.projections.rebuild, name, idempotency_key)
 
 
 @post(
@@ -150,9 +152,11 @@ async def rebuild(request: ApiRequest, name: FromPath[str]) -> Stream:
     **_WORK,
     summary="Compare a read model with a fold of the log",
 )
-async def verify(request: ApiRequest, name: FromPath[str]) -> Stream:
+async def verify(
+    request: ApiRequest, name: FromPath[str], idempotency_key: IdempotencyKey = None
+) -> Stream:
     """Fold the log and compare every row. Answers as `rebuild` does."""
-    return await _lines(request, request.doors.projections.verify, name)
+    return await _lines(request, request.doors.projections.verify, name, idempotency_key)
 
 
 @post(
@@ -169,13 +173,15 @@ async def redrive(
             max_length=KEY_CHARS_MAX, description="This key only, as `parked` names it."
         ),
     ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Stream:
     """Apply the parked events in order, once their fault is gone; what fails again stays parked.
 
     Answers as `rebuild` does: `position` counts events applied, `head` those asked for. A caller that
     leaves stops nothing.
     """
-    return await _lines(request, partial(request.doors.projections.redrive, key=key), name)
+    work = partial(request.doors.projections.redrive, key=key)
+    return await _lines(request, work, name, idempotency_key)
 
 
 @post(
@@ -183,12 +189,14 @@ async def redrive(
     **_WORK,
     summary="Let the former view of a read model serve again",
 )
-async def roll_back(request: ApiRequest, name: FromPath[str]) -> Stream:
+async def roll_back(
+    request: ApiRequest, name: FromPath[str], idempotency_key: IdempotencyKey = None
+) -> Stream:
     """Bring the view that was retired last up to date, then switch to it. Answers as `rebuild` does.
 
     Refused if there is none, or it is of a version that this program does not keep.
     """
-    return await _lines(request, request.doors.projections.roll_back, name)
+    return await _lines(request, request.doors.projections.roll_back, name, idempotency_key)
 
 
 def _status(line: Line, head: int, *, whole: bool) -> ProjectionStatus:
@@ -223,22 +231,38 @@ def _building(building: Building) -> BuildingStatus:
     )
 
 
-async def _lines(request: ApiRequest, work: Work, name: str) -> Stream:
-    """The first step is awaited before the answer begins: a refusal is an ordinary problem then."""
+async def _lines(request: ApiRequest, work: Work, name: str, key: str | None) -> Stream:
+    """The first step is awaited before the answer begins: a refusal is an ordinary problem then.
+
+    The same request again, once it is done, gets its last line again, and nothing is done.
+    """
+    finished, known = request.doors.projections.finished, await request.key(key)
+    if known is not None and (line := await finished.find(known)) is not None:
+        return Stream(_one(line), media_type=NDJSON)
     following = steps(work, name)
     first = await anext(following)
 
     async def lines() -> AsyncGenerator[bytes, None]:
         try:
-            yield msgspec.json.encode(first) + b"\n"
-            async for step in following:
-                yield msgspec.json.encode(step) + b"\n"
+            step = first
+            while True:
+                line = msgspec.json.encode(step) + b"\n"
+                if step.done and known is not None:
+                    await finished.keep(known, line)
+                yield line
+                if step.done:
+                    return
+                step = await anext(following)
         except Exception as error:
             yield problem_of(request, error).content + b"\n"
         finally:
             await following.aclose()
 
     return Stream(lines(), media_type=NDJSON)
+
+
+async def _one(line: bytes) -> AsyncGenerator[bytes, None]:
+    yield line
 
 
 projections = Router(

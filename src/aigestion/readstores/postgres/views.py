@@ -9,6 +9,7 @@ import asyncpg
 from aigestion.kernel.errors import NotFound
 from aigestion.readstores.port import View
 from aigestion.readstores.postgres.answering import answering
+from aigestion.readstores.postgres.shared_tables import SharedTables
 from aigestion.readstores.postgres.store import PREPARING_LOCK, SCRIPTS
 
 State = Literal["building", "active", "retired"]
@@ -66,18 +67,18 @@ class PostgresViewRegistry:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._prepared = False
+        self._tables = SharedTables(pool, there=_PREPARED, script=_PREPARE)
 
     async def active(self, projection: str) -> View | None:
         """The view that queries read; None before the first one is activated."""
-        await self._prepare()
+        await self._tables.made()
         with answering():
             row = await self._pool.fetchrow(_ACTIVE, projection)
         return View(*row) if row else None
 
     async def create(self, projection: str, version: int) -> View:
         """The next generation, in state `building`. No generation is ever used twice."""
-        await self._prepare()
+        await self._tables.made()
         with answering():
             async with self._alone() as connection:
                 row = await connection.fetchrow(_CREATE, projection, version)
@@ -85,7 +86,7 @@ class PostgresViewRegistry:
 
     async def activate(self, view: View) -> None:
         """Switch to this view at once; the former one is retired. `NotFound` for an unknown view."""
-        await self._prepare()
+        await self._tables.made()
         with answering():
             async with self._alone() as connection:
                 await connection.execute(_WANTED, view.projection, view.version)
@@ -93,7 +94,7 @@ class PostgresViewRegistry:
 
     async def roll_back(self, view: View) -> None:
         """As `activate`, and remember that the one that served was not wanted."""
-        await self._prepare()
+        await self._tables.made()
         with answering():
             async with self._alone() as connection:
                 await connection.execute(_WANTED, view.projection, view.version)
@@ -102,32 +103,22 @@ class PostgresViewRegistry:
 
     async def rolled_back(self, projection: str) -> int:
         """The highest version that was rolled back from, since a view of it was activated; else 0."""
-        await self._prepare()
+        await self._tables.made()
         with answering():
             return int(await self._pool.fetchval(_ROLLED_BACK, projection))
 
     async def all(self) -> list[tuple[View, State]]:
         """Every view and its state, by projection, oldest first."""
-        await self._prepare()
+        await self._tables.made()
         with answering():
             rows = await self._pool.fetch(_ALL)
         return [(View(*row[:3]), row[3]) for row in rows]
 
     async def forget(self, view: View) -> None:
         """Strike the view off the list. Idempotent."""
-        await self._prepare()
+        await self._tables.made()
         with answering():
             await self._pool.execute(_FORGET, *_key(view))
-
-    async def _prepare(self) -> None:
-        """Make the table if it is missing: once a process, one process at a time."""
-        if self._prepared:
-            return
-        with answering():
-            async with self._alone() as connection:
-                if not await connection.fetchval(_PREPARED):
-                    await connection.execute(_PREPARE)
-        self._prepared = True
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[Any]:

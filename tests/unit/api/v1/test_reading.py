@@ -278,3 +278,27 @@ async def test_feed_and_stream_say_so_if_the_log_is_not_that_far(
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "1"
         assert (answer.json()["code"], answer.json()["min_position"]) == ("view-behind", 99)
+
+
+async def test_work_that_comes_again_with_its_key_is_not_done_again(
+    world: World, client: Client
+) -> None:
+    path, key = "/v1/projections/conversations/redrive", {"Idempotency-Key": "again", **OPERATOR}
+
+    first = await client.post(path, headers=key)
+    again = await client.post(path, headers=key)
+    another = await client.post(path, params={"key": PARKED.key}, headers=key)
+
+    assert again.status_code == 200
+    assert again.text == first.text.splitlines(keepends=True)[-1]
+    assert json.loads(again.text)["done"]
+    assert world.redriven == [("conversations", None)]
+    assert (another.status_code, another.json()["code"]) == (422, "idempotency-key-reused")
+
+
+async def test_work_that_failed_is_done_again(client: Client) -> None:
+    path, key = "/v1/projections/conversations/verify", {"Idempotency-Key": "again", **OPERATOR}
+
+    first, again = [await client.post(path, headers=key) for _ in range(2)]
+
+    assert len(again.text.splitlines()) == len(first.text.splitlines()) > 1
