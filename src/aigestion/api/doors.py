@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from aigestion.api.projection_door import ProjectionDoor
+from aigestion.api.projection_door import FinishedWork, ProjectionDoor
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.events.directory import AgentDefined
 from aigestion.eventstore.reader import LogReader
@@ -65,6 +65,7 @@ class Doors:
     live: LiveHub
     vault: Vault
     projections: ProjectionDoor
+    finished_work: FinishedWork
     health: Mapping[str, HealthCheck]
     """By the engine's name."""
     vital: frozenset[str] = frozenset({"postgres"})

@@ -55,7 +55,6 @@ class ProjectionDoor:
     parked: Callable[[str], Awaitable[list[ParkedKey]]]
     """What of this projection is in quarantine; `NotFound` for an unknown one."""
     redrive: Redrive
-    finished: FinishedWork
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

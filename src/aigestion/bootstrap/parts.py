@@ -22,6 +22,7 @@ from aigestion.messaging.asyncapi import document
 from aigestion.messaging.live import LiveHub
 from aigestion.messaging.relay import Relay
 from aigestion.ratelimit.routes import RouteLimits
+from aigestion.readstores.postgres.finished_work import PostgresFinishedWork
 from aigestion.settings_groups import Http
 
 NATS_TIMEOUT_SECONDS = 2
@@ -55,6 +56,7 @@ def api_doors(
         live=live,
         vault=log.vault,
         projections=side.door,
+        finished_work=PostgresFinishedWork(log.pool),
         health=health,
         metrics=metrics,
         asyncapi=lambda: described,

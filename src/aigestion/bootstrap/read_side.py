@@ -29,7 +29,6 @@ from aigestion.queries.runs import RunQueries
 from aigestion.queries.search import SearchQueries
 from aigestion.readcache.cached import Cached
 from aigestion.readstores.parked import ParkedKey
-from aigestion.readstores.postgres.finished_work import PostgresFinishedWork
 from aigestion.readstores.postgres.quarantine import PostgresQuarantine
 from aigestion.readstores.postgres.views import PostgresViewRegistry
 
@@ -163,5 +162,4 @@ def _door(
         verify=verify,
         parked=parked,
         redrive=redrive,
-        finished=PostgresFinishedWork(log.pool),
     )

@@ -1,12 +1,14 @@
 """`aigestion projections`: how far each read model is; rebuild, go back, prove, redrive."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from aigestion.cli.options import data_dir_option, json_option, run
+from aigestion.cli.connection import Place
+from aigestion.cli.options import data_dir_option, http_options, json_option, run
 from aigestion.cli.progress import progress
 from aigestion.cli.text import bad, good, json_line, one_line, second, table
 from aigestion.kernel.errors import Unavailable
@@ -20,16 +22,28 @@ def projections() -> None:
     """Read models: how far each one is; rebuild one, go back, prove one; what is in quarantine."""
 
 
+def place_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Where the read models are: a data dir, or with `--url` a system that knows its operator's key."""
+
+    @wraps(command)
+    def with_place(
+        *arguments: Any, data_dir: Path, url: str | None, key: str | None, **options: Any
+    ) -> None:
+        command(*arguments, place=Place(data_dir, url=url, key=key), **options)
+
+    return data_dir_option(http_options(with_place))
+
+
 @projections.command(epilog="Example:  aigestion projections status --json")
-@data_dir_option
+@place_options
 @json_option
-def status(data_dir: Path, as_json: bool) -> None:
+def status(place: Place, as_json: bool) -> None:
     """Print every read model, the position it reflects, and how far that is behind the log."""
 
     async def show() -> None:
         from aigestion.cli.views import open_views
 
-        async with open_views(data_dir) as views:
+        async with open_views(place) as views:
             rows = await views.status()
         if as_json:
             click.echo(json_line(rows))
@@ -54,9 +68,9 @@ def status(data_dir: Path, as_json: bool) -> None:
 @projections.command(epilog="Example:  aigestion projections rebuild conversations")
 @click.argument("name", required=False)
 @click.option("--all", "every", is_flag=True, help="Every read model, one after the other.")
-@data_dir_option
+@place_options
 @json_option
-def rebuild(name: str | None, every: bool, data_dir: Path, as_json: bool) -> None:
+def rebuild(name: str | None, every: bool, place: Place, as_json: bool) -> None:
     """Fill a new view from the log beside the one that serves, compare it, and switch.
 
     Nobody who asks notices. Broken off, it goes on where it was the next time.
@@ -67,7 +81,7 @@ def rebuild(name: str | None, every: bool, data_dir: Path, as_json: bool) -> Non
     async def work() -> None:
         from aigestion.cli.views import open_views
 
-        async with open_views(data_dir) as views:
+        async with open_views(place) as views:
             names = [row.name for row in await views.status()] if name is None else [name]
             for one in names:
                 result = await finished(f"rebuilding {one}", views.rebuild(one))
@@ -78,9 +92,9 @@ def rebuild(name: str | None, every: bool, data_dir: Path, as_json: bool) -> Non
 
 @projections.command(epilog="Example:  aigestion projections rollback conversations")
 @click.argument("name")
-@data_dir_option
+@place_options
 @json_option
-def rollback(name: str, data_dir: Path, as_json: bool) -> None:
+def rollback(name: str, place: Place, as_json: bool) -> None:
     """Bring the former view up to date and let it serve again; the one that did is kept.
 
     Its version is not built again by itself, until it is raised or a rebuild is asked for.
@@ -89,7 +103,7 @@ def rollback(name: str, data_dir: Path, as_json: bool) -> None:
     async def work() -> None:
         from aigestion.cli.views import open_views
 
-        async with open_views(data_dir) as views:
+        async with open_views(place) as views:
             result = await finished(f"going back with {name}", views.roll_back(name))
         click.echo(json_line(result) if as_json else f"{good('rolled back')} {_went_back(result)}")
 
@@ -98,16 +112,16 @@ def rollback(name: str, data_dir: Path, as_json: bool) -> None:
 
 @projections.command(epilog="Example:  aigestion projections verify conversations")
 @click.argument("name", required=False)
-@data_dir_option
+@place_options
 @json_option
-def verify(name: str | None, data_dir: Path, as_json: bool) -> None:
+def verify(name: str | None, place: Place, as_json: bool) -> None:
     """Fold the log and compare a view's rows with it; all views without a NAME."""
 
     async def work() -> bool:
         from aigestion.cli.views import open_views
 
         equal = True
-        async with open_views(data_dir) as views:
+        async with open_views(place) as views:
             for one in [name] if name else await serving(views):
                 result = await finished(f"verifying {one}", views.verify(one))
                 equal = equal and not result["differing_rows"] and not result.get("parked")
@@ -120,15 +134,15 @@ def verify(name: str | None, data_dir: Path, as_json: bool) -> None:
 
 @projections.command(epilog="Example:  aigestion projections parked conversations")
 @click.argument("name")
-@data_dir_option
+@place_options
 @json_option
-def parked(name: str, data_dir: Path, as_json: bool) -> None:
+def parked(name: str, place: Place, as_json: bool) -> None:
     """Print the keys whose events are in quarantine: the first event of each, and why it is there."""
 
     async def show() -> None:
         from aigestion.cli.views import open_views
 
-        async with open_views(data_dir) as views:
+        async with open_views(place) as views:
             rows = await views.parked(name)
         if as_json:
             click.echo(json_line(rows))
@@ -153,17 +167,17 @@ def parked(name: str, data_dir: Path, as_json: bool) -> None:
 
 @projections.command(epilog="Example:  aigestion projections redrive conversations")
 @click.argument("name")
-@click.argument("key", required=False)
-@data_dir_option
+@click.argument("parked_key", metavar="[KEY]", required=False)
+@place_options
 @json_option
-def redrive(name: str, key: str | None, data_dir: Path, as_json: bool) -> None:
+def redrive(name: str, parked_key: str | None, place: Place, as_json: bool) -> None:
     """Apply what is in quarantine, in order, once its fault is gone; everything without a KEY."""
 
     async def work() -> bool:
         from aigestion.cli.views import open_views
 
-        async with open_views(data_dir) as views:
-            result = await finished(f"redriving {name}", views.redrive(name, key))
+        async with open_views(place) as views:
+            result = await finished(f"redriving {name}", views.redrive(name, parked_key))
         click.echo(json_line(result) if as_json else _redriven(result))
         return not result["parked"]
 

@@ -107,7 +107,7 @@ async def _changes(
 
 def _compare(project: str | None, dry_run: bool, place: Place, as_json: bool) -> None:
     from aigestion.cli.projections import compared, finished
-    from aigestion.cli.views import open_views, views_at
+    from aigestion.cli.views import open_views
 
     if project is None:
         raise click.UsageError("--all needs --project NAME: the read model to fold.")
@@ -117,8 +117,7 @@ def _compare(project: str | None, dry_run: bool, place: Place, as_json: bool) ->
         )
 
     async def work() -> bool:
-        opened = views_at(place.url, place.key) if place.url else open_views(place.data_dir)
-        async with opened as views:
+        async with open_views(place) as views:
             result = await finished(f"replaying into {project}", views.verify(project))
         click.echo(json_line(result) if as_json else compared(result))
         return not result["differing_rows"] and not result.get("parked")

@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 
-from aigestion.cli.connection import need_data_dir, running, servers
+from aigestion.cli.connection import Place, need_data_dir, running, servers
 from aigestion.kernel.errors import AIGestionError
 
 if TYPE_CHECKING:
@@ -85,9 +84,14 @@ class Views(Protocol):
 
 
 @asynccontextmanager
-async def open_views(data_dir: Path) -> AsyncIterator[Views]:
-    """The read models of a data dir, running or at rest; or those on servers."""
+async def open_views(place: Place) -> AsyncIterator[Views]:
+    """The read models of a system at an address, on servers, or of a data dir, running or at rest."""
     async with AsyncExitStack() as stack:
+        if place.url is not None:
+            from aigestion.client.http import Api
+
+            yield ViewsOverHttp(await stack.enter_async_context(Api(place.url, place.key)))
+            return
         settings = servers()
         if settings is not None:
             from aigestion.bootstrap.offline import open_on_servers
@@ -95,14 +99,14 @@ async def open_views(data_dir: Path) -> AsyncIterator[Views]:
             system = await stack.enter_async_context(open_on_servers(settings))
             yield ViewsAtRest(system.projections)
             return
-        need_data_dir(data_dir)
-        doors = running(data_dir)
+        need_data_dir(place.data_dir)
+        doors = running(place.data_dir)
         if doors is not None:
             yield await stack.enter_async_context(views_over_http(doors))
         else:
             from aigestion.bootstrap.offline import open_at_rest
 
-            system = await stack.enter_async_context(open_at_rest(data_dir))
+            system = await stack.enter_async_context(open_at_rest(place.data_dir))
             yield ViewsAtRest(system.projections)
 
 
@@ -112,15 +116,6 @@ async def views_over_http(doors: "Doors") -> AsyncIterator[Views]:
     from aigestion.cli.http import operator_api
 
     async with operator_api(doors) as door:
-        yield ViewsOverHttp(door)
-
-
-@asynccontextmanager
-async def views_at(url: str, key: str | None) -> AsyncIterator[Views]:
-    """The read models of a system at this address; the key must be its operator's."""
-    from aigestion.client.http import Api
-
-    async with Api(url, key) as door:
         yield ViewsOverHttp(door)
 
 

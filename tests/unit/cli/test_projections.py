@@ -87,6 +87,31 @@ def test_status_is_a_table_and_names_trouble(tmp_path: Path) -> None:
     assert api.asked[0].headers["Authorization"] == "Bearer aigop_key"
 
 
+def test_a_system_elsewhere_is_asked_with_its_operators_key(tmp_path: Path) -> None:
+    def prepare(api: FakeApi) -> None:
+        api.routes["GET", "/v1/projections"] = (200, {"items": [SERVING]})
+        api.routes["POST", "/v1/projections/conversations/verify"] = (200, done(EQUAL))
+
+    with fake_api(tmp_path, prepare) as api:
+        there = ("--url", api.url, "--key", "aigop_elsewhere")
+        status, verified, keyless, nowhere = (
+            CliRunner().invoke(aigestion, ["projections", *arguments])
+            for arguments in (
+                ("status", "--json", *there),
+                ("verify", "conversations", *there),
+                ("status", "--url", api.url),
+                ("status", "--url", "example", "--key", "k"),
+            )
+        )
+
+    assert [row["name"] for row in json.loads(status.stdout)] == ["conversations"]
+    assert verified.stdout.startswith("ok")
+    assert {one.headers["Authorization"] for one in api.asked} == {"Bearer aigop_elsewhere"}
+    assert (keyless.exit_code, nowhere.exit_code) == (1, 1)
+    assert "--key" in keyless.stderr
+    assert "no address" in nowhere.stderr
+
+
 def test_status_as_json(tmp_path: Path) -> None:
     result, _ = call(tmp_path, "status", "--json")
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from aigestion.cli import connection, views
 from aigestion.cli.app import aigestion
+from aigestion.cli.connection import Place
 from aigestion.events.conversation import UserAction
 from tests.unit.audit.histories import ASKED, CONVERSATION, HEARD, REPLIED, STARTED, WHO, Truth
 from tests.unit.audit.test_replay import MODEL_FAILED, RUN_FAILED
@@ -149,7 +150,7 @@ def test_the_whole_log_is_folded_and_compared(
     compared = Compared(differing)
 
     @asynccontextmanager
-    async def open_views(_data_dir: Path) -> AsyncIterator[Compared]:
+    async def open_views(_place: Place) -> AsyncIterator[Compared]:
         yield compared
 
     monkeypatch.setattr(views, "open_views", open_views)

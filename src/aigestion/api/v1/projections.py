@@ -236,7 +236,7 @@ async def _lines(request: ApiRequest, work: Work, name: str, key: str | None) ->
 
     The same request again, once it is done, gets its last line again, and nothing is done.
     """
-    finished, known = request.doors.projections.finished, await request.key(key)
+    finished, known = request.doors.finished_work, await request.key(key)
     if known is not None and (line := await finished.find(known)) is not None:
         return Stream(_one(line), media_type=NDJSON)
     following = steps(work, name)
