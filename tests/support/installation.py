@@ -12,6 +12,7 @@ from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.keys import KeyQueries
+from aigestion.queries.runs import RunQueries
 from tests.support.api_fakes import World
 from tests.support.cut_proxy import CutProxy
 from tests.support.postgres_views import Views
@@ -31,6 +32,7 @@ class Installation:
             world.doors,
             conversations=ConversationQueries(views.pool, progress),
             documents=DocumentQueries(views.pool, progress),
+            runs=RunQueries(views.pool, progress),
             search=views.search(),
             directory=DirectoryQueries(views.pool, progress),
             keys=KeyQueries(views.pool, progress, world.log),
