@@ -192,6 +192,23 @@ async def test_a_bad_position_ends_it_at_once(wire: Wire, key: str, conversation
     assert [await follower.frame(), await follower.frame()] == [COMPLETE, END]
 
 
+async def test_where_it_is_worth_coming_again_it_only_breaks_off(
+    installation: Installation, wire: Wire, key: str, conversation: str
+) -> None:
+    follower = await Follower(wire, key).follow(conversation)
+    await follower.next()
+
+    installation.network.refuse(True)
+    installation.network.cut()
+    told = await follower.next()
+    rest = await follower.frame()
+    installation.network.refuse(False)
+
+    assert (told["code"], told["status"]) == ("engine-unavailable", 503)
+    assert told["retry_after_seconds"] == 1
+    assert rest == END
+
+
 async def test_who_leaves_is_noticed_at_once(wire: Wire, key: str, conversation: str) -> None:
     followers = [await Follower(wire, key).follow(conversation) for _ in range(10)]
     for follower in followers:

@@ -6,6 +6,7 @@ be taken up again behind the last position.
 
 import asyncio
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -26,8 +27,10 @@ async def only_frames(answer: msgspec.Struct) -> AsyncGenerator[bytes, None]:
 
 
 def last_frames(request: ApiRequest, reason: Exception) -> bytes:
-    """The end of a stream whose reader may not go on."""
-    return frame("next", {"errors": told_errors(request, [reason])}) + COMPLETE
+    """The end of a stream that cannot go on; it is `complete` unless it is worth coming again."""
+    errors = told_errors(request, [reason])
+    again = errors[0]["extensions"]["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return frame("next", {"errors": errors}) + (b"" if again else COMPLETE)
 
 
 async def followed_frames(
