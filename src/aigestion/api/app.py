@@ -14,6 +14,7 @@ from aigestion.api.body import BODY_BYTES_MAX
 from aigestion.api.compression import compression
 from aigestion.api.doors import Doors, Operations
 from aigestion.api.errors import problem_of
+from aigestion.api.graphql.routes import ask_graphql, graphql_page
 from aigestion.api.limits import Charging
 from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
@@ -51,11 +52,12 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
     `cors_origins`: the web pages whose scripts may call it, `https://app.example`.
     """
     charging = Charging(doors.limiter, doors.metrics) if doors.limiter is not None else None
+    guard = require_key if charging is None else require_key_within_limits
     app = Litestar(
         route_handlers=[
             Router(
                 "/v1",
-                before_request=require_key if charging is None else require_key_within_limits,
+                before_request=guard,
                 route_handlers=[
                     conversations,
                     post_interaction,
@@ -74,6 +76,8 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                 ],
             ),
             Router("/v1", route_handlers=[projections, tenants]),
+            Router("/", before_request=guard, route_handlers=[ask_graphql]),
+            graphql_page,
             *system.ROUTES,
         ],
         state=State(

@@ -8,7 +8,7 @@ import logging
 import re
 from http import HTTPStatus
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, Response
@@ -76,34 +76,59 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every bad field, when the request is against its schema."""
 
 
-def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The answer to an error, whatever it is."""
-    headers: dict[str, str] = {}
+class Told(NamedTuple):
+    """What a caller is told of an error, in whatever form; `members` are the code's own."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+    members: dict[str, Any]
+
+
+def told(request: Request[Any, Any, Any], error: Exception) -> Told:
+    """What to tell of an error, whatever it is: a fault of ours is logged, and no word of it told."""
     match error:
         case AIGestionError() if error.category is not Category.INTERNAL:
-            status, code, detail = STATUS[error.category], error.code, error.message
-            members = dict(error.details)
+            status = STATUS[error.category]
+            found = Told(status, error.code, error.message, dict(error.details))
         case HTTPException() if error.status_code < 500:
-            status, code, detail, members = _of_framework(request, error)
-            headers.update(error.headers or {})
+            found = _of_framework(request, error)
         case OSError():  # an engine's connection broke under a query
-            status, code = HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable"
-            detail, members = "An engine does not answer; try again.", {}
+            detail = "An engine does not answer; try again."
+            found = Told(HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable", detail, {})
             _log.warning("%s %s: %r", request.method, request.url.path, error)
         case _:
-            status, code, detail, members = _of_fault(request, error)
+            found = _of_fault(request, error)
+    return found
+
+
+def retry_after_seconds(found: Told) -> int | None:
+    """When it is worth another try; None if it is not."""
+    if found.status not in _WORTH_ANOTHER_TRY:
+        return None
+    seconds: float = found.members.get("retry_after_seconds", RETRY_AFTER_SECONDS)
+    return ceil(seconds)
+
+
+def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The answer to an error, whatever it is."""
+    found = told(request, error)
+    headers: dict[str, str] = {}
+    status, members = found.status, found.members
+    if isinstance(error, HTTPException) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        headers.update(error.headers or {})
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'
-    if status in _WORTH_ANOTHER_TRY:
-        headers["Retry-After"] = str(ceil(members.get("retry_after_seconds", RETRY_AFTER_SECONDS)))
+    if (seconds := retry_after_seconds(found)) is not None:
+        headers["Retry-After"] = str(seconds)
     if status is not HTTPStatus.NOT_FOUND:
         members["instance"] = request.scope["path"]
     content = {
-        "type": f"urn:aigestion:problem:{code}",
+        "type": f"urn:aigestion:problem:{found.code}",
         "title": status.phrase,
         "status": int(status),
-        "detail": detail,
-        "code": code,
+        "detail": found.detail,
+        "code": found.code,
         **members,
     }
     return Response(
@@ -114,20 +139,16 @@ def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[by
     )
 
 
-def _of_framework(
-    request: Request[Any, Any, Any], error: HTTPException
-) -> tuple[HTTPStatus, str, str, dict[str, Any]]:
+def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Told:
     status = HTTPStatus(error.status_code)
     if isinstance(error, ValidationException):
-        errors = _fields(request, error)
-        return status, "invalid-input", "The request is not valid.", {"errors": errors}
+        errors = bad_fields(request.route_handler, error)
+        return Told(status, "invalid-input", "The request is not valid.", {"errors": errors})
     code, detail = _CODES.get(status, (status.phrase.lower().replace(" ", "-"), status.phrase))
-    return status, code, detail, {}
+    return Told(status, code, detail, {})
 
 
-def _of_fault(
-    request: Request[Any, Any, Any], error: Exception
-) -> tuple[HTTPStatus, str, str, dict[str, Any]]:
+def _of_fault(request: Request[Any, Any, Any], error: Exception) -> Told:
     request_id = request.scope.get("request_id")
     _log.error(
         "%s %s failed",
@@ -138,14 +159,14 @@ def _of_fault(
     )
     detail = "Something went wrong on our side; the log tells it under this request id."
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return status, "internal-error", detail, {"request_id": request_id}
+    return Told(status, "internal-error", detail, {"request_id": request_id})
 
 
-def _fields(request: Request[Any, Any, Any], error: ValidationException) -> list[FieldError]:
-    """Every bad parameter, under the name the caller gave it."""
+def bad_fields(route: Any, error: ValidationException) -> list[FieldError]:
+    """Every bad parameter of a route, under the name the caller gave it."""
     if missing := _MISSING.match(error.detail):
         return [FieldError(missing[1], "is required")]
-    parameters = request.route_handler.parsed_fn_signature.parameters
+    parameters = route.parsed_fn_signature.parameters
     found = []
     for one in error.extra if isinstance(error.extra, list) else ():
         name = one.get("key", "")

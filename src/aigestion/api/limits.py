@@ -30,12 +30,18 @@ class Charging:
             registry=registry,
         )
 
-    async def charge(self, request: AnyRequest, caller: str, tenant: str | None) -> None:
-        """Charge this request; raises `RateLimited`, or `Unavailable` if the limits cannot be had."""
+    async def charge(
+        self, request: AnyRequest, caller: str, tenant: str | None, *, cost: int | None = None
+    ) -> None:
+        """Charge this request; raises `RateLimited`, or `Unavailable` if the limits cannot be had.
+
+        `cost`: in units, where it is not the route that says it.
+        """
         charge = _charge(request)
-        cost = charge.cost
-        if charge.bytes_a_unit is not None:
-            cost += _body_bytes(request) // charge.bytes_a_unit
+        if cost is None:
+            cost = charge.cost
+            if charge.bytes_a_unit is not None:
+                cost += _body_bytes(request) // charge.bytes_a_unit
         try:
             decision = await self._limits.charge(caller, tenant, charge.route_class, cost)
         except Unavailable:

@@ -14,6 +14,7 @@ NEEDED = "needed"
 """Where a route handler keeps its line of the table."""
 
 NEEDED_BY: Mapping[str, Scope | Literal["operator"]] = {
+    "POST /graphql": "read",
     "GET /v1/agents": "read",
     "GET /v1/agents/{name}": "read",
     "PUT /v1/agents/{name}": "admin",

@@ -40,6 +40,11 @@ class End(msgspec.Struct, frozen=True):
     detail: str
 
 
+def end_frame(reason: AIGestionError) -> bytes:
+    """The last frame of a stream whose reader may not go on."""
+    return frame("end", End(reason.code, reason.message))
+
+
 class OpenStreams:
     """How many streams this process serves; a connection each, of which there are not endlessly many."""
 
@@ -66,7 +71,7 @@ class OpenStreams:
 class EventStream:
     """An ASGI answer: sends frames as they come, until the client leaves or the server drains.
 
-    It also ends, and says why, once `revoked` returns the reason.
+    It also ends once `revoked` returns the reason, which `last` says.
     A client that takes nothing for `SEND_SECONDS_MAX` is taken for gone.
     """
 
@@ -76,11 +81,13 @@ class EventStream:
         draining: asyncio.Event,
         streams: OpenStreams,
         revoked: Callable[[], Coroutine[Any, Any, AIGestionError]],
+        last: Callable[[AIGestionError], bytes] = end_frame,
     ) -> None:
         self._frames = frames
         self._draining = draining
         self._streams = streams
         self._revoked = revoked
+        self._last = last
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._streams.opened():
@@ -98,7 +105,7 @@ class EventStream:
                 for task in (sending, *ends):
                     task.cancel()
                 await asyncio.gather(sending, *ends, return_exceptions=True)
-            last = b"" if revoked.cancelled() else _end(revoked.result())
+            last = b"" if revoked.cancelled() else self._last(revoked.result())
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SEND_SECONDS_MAX):
                     await send({"type": "http.response.body", "body": last, "more_body": False})
@@ -114,10 +121,6 @@ class EventStream:
             _log.info("A watcher took nothing for %g s; its stream ends.", SEND_SECONDS_MAX)
         finally:
             await self._frames.aclose()
-
-
-def _end(reason: AIGestionError) -> bytes:
-    return frame("end", End(reason.code, reason.message))
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -71,6 +71,12 @@ class InvalidInput(AIGestionError):
     category = Category.INVALID
 
 
+class TooComplex(InvalidInput):
+    """A GraphQL document goes over a limit: `details` name the `measure`, its `limit` and what it `came_to`."""
+
+    code = "query-too-complex"
+
+
 class TooLarge(AIGestionError):
     """The input is larger than its named limit."""
 

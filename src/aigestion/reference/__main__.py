@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from aigestion.api.graphql.schema import sdl
 from aigestion.events.catalog import EVENTS
 from aigestion.messaging.asyncapi import document_json
 from aigestion.reference import released
@@ -26,6 +27,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "http.md": http_page,
     "openapi.json": openapi_json,
+    "schema.graphql": sdl,
     "cli.md": cli_page,
     "asyncapi.json": lambda: document_json().decode(),
 }

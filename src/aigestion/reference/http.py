@@ -40,7 +40,7 @@ def http_page() -> str:
     document = openapi()
     intro = (
         "Send `Authorization: Bearer <api key>`. Errors are `application/problem+json`; their codes "
-        "are [here](errors.md), and 400, 401, 403, 429, 500 and 503 may come from any route under `/v1`. "
+        "are [here](errors.md), and 400, 401, 403, 429, 500 and 503 may come from any route that needs a key. "
         "Machines read [openapi.json](openapi.json); a running system serves it with a page to try "
         "it out at `/schema`."
     )

@@ -10,6 +10,7 @@ from litestar import Litestar
 from aigestion.api.app import create_app
 from aigestion.api.keys import mint_key
 from aigestion.api.limits import CHARGE
+from aigestion.api.scopes import NEEDED
 from aigestion.kernel.errors import Unavailable
 from aigestion.ratelimit.memory import MemoryRateLimiter
 from aigestion.ratelimit.port import Decision, Window
@@ -362,14 +363,14 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
     charges: dict[str, Any] = {}
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
-            for method in (
-                handler.http_methods - {"OPTIONS"} if route.path.startswith("/v1/") else ()
-            ):
+            needs_key = route.path.startswith("/v1/") or handler.opt.get(NEEDED)
+            for method in handler.http_methods - {"OPTIONS"} if needs_key else ():
                 default = READ if method == "GET" else WRITE
                 charge = handler.opt.get(CHARGE, default)
                 charges[f"{method} {route.path_format}"] = f"{charge.route_class} {charge.cost}"
 
     assert charges == {
+        "POST /graphql": "read 1",
         "GET /v1/agents": "read 1",
         "GET /v1/agents/{name}": "read 1",
         "PUT /v1/agents/{name}": "write 1",

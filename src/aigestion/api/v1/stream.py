@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -101,7 +102,7 @@ async def stream(
     after = position_behind(after, last_event_id)
     doors, tenant = request.doors, request.tenant
     await check_room(request, min_position)
-    await _must_exist(doors, tenant, conversation_id)
+    await must_exist(doors, tenant, conversation_id)
     frames = follow(doors, tenant, shown_of(conversation_id), after, conversation_id)
     return streaming(request, frames)
 
@@ -123,9 +124,24 @@ def streaming(request: ApiRequest, frames: AsyncGenerator[bytes, None]) -> Event
 async def follow(
     doors: Doors, tenant: str, query: Query, after: int, conversation_id: UUID | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """Frames for ever, of the tenant's events that match, and of a conversation the pieces of its replies.
+    """What is `followed`, as frames."""
+    async with aclosing(followed(doors, tenant, query, after, conversation_id)) as items:
+        async for item in items:
+            match item:
+                case Recorded():
+                    yield frame(item.type, item, item.position)
+                case Piece():
+                    yield frame("delta", item)
+                case None:
+                    yield HEARTBEAT
 
-    What is recorded is read from the log; the live hub only says when.
+
+async def followed(
+    doors: Doors, tenant: str, query: Query, after: int, conversation_id: UUID | None = None
+) -> AsyncGenerator[Recorded[Any] | Piece | None, None]:
+    """For ever the tenant's events that match, and of a conversation the pieces of its replies.
+
+    What is recorded is read from the log; the live hub only says when. None: nothing, for a while.
     """
     query = query.scoped(tenant)
     seen = _Seen(after)
@@ -136,7 +152,7 @@ async def follow(
             while stale:
                 events = await doors.log.read(query, after=seen.position, limit=EVENTS_READ_MAX)
                 for event in events:
-                    yield frame(event.type, event, event.position)
+                    yield event
                     seen.event(event)
                 stale = len(events) == EVENTS_READ_MAX
             seen.position = max(seen.position, head)  # what does not match is not read again
@@ -147,13 +163,13 @@ async def follow(
             match item:
                 case Delta():
                     if seen.delta(item):
-                        yield frame("delta", Piece(item.run_id, item.text))
+                        yield Piece(item.run_id, item.text)
                 case Wake(position):
                     stale = position is None or position > seen.position
                     if position is None:
                         seen.gap()
                 case None:
-                    yield HEARTBEAT
+                    yield None
                     stale = True
 
 
@@ -201,7 +217,8 @@ def shown_of(conversation_id: UUID) -> Query:
     return _of(conversation_id, *SHOWN)
 
 
-async def _must_exist(doors: Doors, tenant: str, conversation_id: UUID) -> None:
+async def must_exist(doors: Doors, tenant: str, conversation_id: UUID) -> None:
+    """Raises `NotFound` if the tenant has no such conversation."""
     query = _of(conversation_id, ConversationStarted).scoped(tenant)
     if not await doors.log.read(query, limit=1):
         raise NotFound("There is no such conversation.")

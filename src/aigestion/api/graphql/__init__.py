@@ -1,0 +1,1 @@
+"""GraphQL at `/graphql`: the queries of the other routes under one roof."""
