@@ -115,7 +115,8 @@ class Document(JsonRenderPlugin):
 
 def exact(document: dict[str, Any]) -> dict[str, Any]:
     """The framework's document put right: bodies as their models describe them, no content where there is
-    none, and whole numbers as whole numbers (a limit of 64 bits is none that a float can hold)."""
+    none, parameters that are there or not but never null, and whole numbers as whole numbers (a limit of
+    64 bits is none that a float can hold)."""
     schemas: dict[str, Any] = document["components"]["schemas"]
     told = {
         model.__name__: model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -128,9 +129,25 @@ def exact(document: dict[str, Any]) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].get("204", {}).pop("content", None)
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _not_null(parameter["schema"])
     components = {**document["components"], "schemas": {**schemas, **told}}
     whole: dict[str, Any] = _whole({**document, "components": components})
     return whole
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a value that is there."""
+    kept = dict(schema)
+    if "enum" in kept:
+        kept["enum"] = [one for one in kept["enum"] if one is not None]
+    if isinstance(kept.get("type"), list):
+        types = [one for one in kept["type"] if one != "null"]
+        kept["type"] = types[0] if len(types) == 1 else types
+    if "oneOf" in kept:
+        forms = [one for one in kept.pop("oneOf") if one != {"type": "null"}]
+        return {**kept, **(forms[0] if len(forms) == 1 else {"oneOf": forms})}
+    return kept
 
 
 def _whole(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """The example subscribers, each with its language's own client, against a broker that is killed meanwhile."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from aigestion.messaging.port import Message
 from tests.support.examples import prepared, started
 from tests.support.processes import kill_9
 from tests.support.tasks import eventually
+from tests.support.transcripts import Transcript
 
 EXAMPLES = Path(__file__).parents[3] / "examples/subscribers"
 SOURCES = {"python": "subscriber.py", "node": "subscriber.js", "go": "main.go"}
@@ -55,37 +57,75 @@ def expected(last: int, first: int = 1) -> list[str]:
     ]
 
 
-@pytest.fixture(params=["python", "node", "go"])
-def language(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-async def test_an_example_prints_every_event_once_whatever_happens_to_the_broker(
-    language: str, broker: EmbeddedNats, tmp_path: Path
+async def test_every_example_prints_every_event_once_whatever_happens_to_the_broker(
+    broker: EmbeddedNats, tmp_path: Path
 ) -> None:
-    command = prepared(EXAMPLES / language, tmp_path / language)
-    grant, key = new_grant("demo", "user.*", None)
-    await add_grant(DataDir(tmp_path / "data"), grant, broker.port)
-    credential = tmp_path / "credential.json"
-    credential.write_bytes(msgspec.json.encode(credential_of(grant, key, broker.address)))
+    commands, missing = {}, []
+    for language in SOURCES:
+        try:
+            commands[language] = prepared(EXAMPLES / language, tmp_path / language)
+        except pytest.skip.Exception as reason:
+            missing.append(str(reason))
+    for language, command in commands.items():
+        grant, key = new_grant("demo", "user.*", None)
+        await add_grant(DataDir(tmp_path / "data"), grant, broker.port)
+        credential = tmp_path / f"{language}.json"
+        credential.write_bytes(msgspec.json.encode(credential_of(grant, key, broker.address)))
+        command += [credential, tmp_path / f"{language}.txt"]
     await publish(broker, 1, 200)
-    position = tmp_path / "position.txt"
 
-    with started([*command, credential, position], tmp_path / "first") as printed:
-        await eventually(lambda: len(printed()) >= len(expected(200)), 30)
+    with ExitStack() as stack:
+        printed = {
+            language: stack.enter_context(started(command, tmp_path / f"{language}.first"))
+            for language, command in commands.items()
+        }
+        await all_print(printed, expected(200))
         await restart(broker)
         await publish(broker, 201, 400)
-        await eventually(lambda: len(printed()) >= len(expected(400)), 30)
-        assert printed() == expected(400)
-        await eventually(
-            lambda: position.read_text() == "400"
-        )  # killed before, it would print it again
+        await all_print(printed, expected(400))
+        for language in commands:  # killed before it remembers, it would print again
+            await eventually(lambda: (tmp_path / f"{language}.txt").read_text() == "400")  # noqa: B023
 
     await publish(broker, 401, 440)
-    with started([*command, credential, position], tmp_path / "second") as printed:
-        await eventually(lambda: len(printed()) >= len(expected(440, 401)), 30)
-        assert printed() == expected(440, 401)
+    with ExitStack() as stack:
+        again = {
+            language: stack.enter_context(started(command, tmp_path / f"{language}.second"))
+            for language, command in commands.items()
+        }
+        await all_print(again, expected(440, 401))
+
+    if missing:
+        pytest.skip("; ".join(missing))
+    transcript({language: printed[language]() + again[language]() for language in commands})
+
+
+async def all_print(printed: dict[str, Callable[[], list[str]]], wanted: list[str]) -> None:
+    for language, lines in printed.items():
+        await eventually(lambda: len(lines()) >= len(wanted), 30)  # noqa: B023
+        assert lines() == wanted, language
+
+
+def transcript(printed: dict[str, list[str]]) -> None:
+    told = Transcript(
+        "subscribers",
+        "Three subscribers, one restart of the broker",
+        "The [examples](../../examples/subscribers) in Python, Node and Go, each with its language's own client "
+        "and a credential for what users of the tenant `demo` do. 440 events are published; the broker is killed "
+        "after the first 200 and comes back; each subscriber is killed after 400 and started again.",
+    )
+    for language, lines in printed.items():
+        run = {"python": "python subscriber.py", "node": "node subscriber.js", "go": "./subscriber"}
+        told.ran(
+            f"{run[language]} {language}.json {language}.txt",
+            "\n".join([*lines[:2], "…", lines[-1]]),
+        )
+    told.tell("What each has printed, and how often a position came twice:")
+    rows = [
+        f"| {language} | {len(lines)} | {len(lines) - len(set(lines))} |"
+        for language, lines in printed.items()
+    ]
+    told.tell("\n".join(["| subscriber | events | twice |", "|---|---|---|", *rows]))
+    told.check()
 
 
 async def restart(broker: EmbeddedNats) -> None:
