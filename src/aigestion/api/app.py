@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from aigestion.api import system
 from aigestion.api.auth import Keys, require_key, require_key_within_limits
 from aigestion.api.body import BODY_BYTES_MAX
+from aigestion.api.delivery import OpenStreams
 from aigestion.api.doors import Doors, Operations
 from aigestion.api.errors import problem_of
 from aigestion.api.limits import Charging
@@ -18,7 +19,6 @@ from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
 from aigestion.api.scopes import Scopes
-from aigestion.api.sse import OpenStreams
 from aigestion.api.v1.agents import agents
 from aigestion.api.v1.analytics import analytics
 from aigestion.api.v1.conversations import conversations
@@ -30,6 +30,7 @@ from aigestion.api.v1.new_document import FORM_PARTS_MAX
 from aigestion.api.v1.projections import projections
 from aigestion.api.v1.runs import runs
 from aigestion.api.v1.search import search
+from aigestion.api.v1.socket import converse
 from aigestion.api.v1.stream import stream
 from aigestion.api.v1.tenants import tenants
 
@@ -59,6 +60,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     post_interaction,
                     ask_again,
                     stream,
+                    converse,
                     runs,
                     search,
                     analytics,
@@ -78,6 +80,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                 "api_keys": Keys(doors.keys, doors.clock),
                 "charging": charging,
                 "streams": OpenStreams(doors.metrics),
+                "origins": tuple(cors_origins),
             }
         ),
         request_class=ApiRequest,

@@ -8,13 +8,16 @@ import logging
 import re
 from http import HTTPStatus
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException, ValidationException
 
 from aigestion.kernel.errors import AIGestionError, Category
+
+AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -76,28 +79,65 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every bad field, when the request is against its schema."""
 
 
+class Told(NamedTuple):
+    """A problem: its status, what goes into headers, and its members."""
+
+    status: HTTPStatus
+    headers: dict[str, str]
+    members: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        return msgspec.json.encode(self.members)
+
+
 def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The answer to an error, whatever it is."""
+    told = told_of(request, error)
+    return Response(
+        told.body, status_code=told.status, media_type=PROBLEM_JSON, headers=told.headers
+    )
+
+
+def told_by_status(path: str, status: HTTPStatus) -> Told:
+    """What the framework refuses without a word of ours."""
+    code, detail = _CODES.get(status, (status.phrase.lower().replace(" ", "-"), status.phrase))
+    return _told(path, status, code, detail, {}, {})
+
+
+def told_of(connection: AnyConnection, error: Exception) -> Told:
+    """What to tell of an error, whatever it is, to who made a request or sends over a socket."""
     headers: dict[str, str] = {}
     match error:
         case AIGestionError() if error.category is not Category.INTERNAL:
             status, code, detail = STATUS[error.category], error.code, error.message
             members = dict(error.details)
         case HTTPException() if error.status_code < 500:
-            status, code, detail, members = _of_framework(request, error)
+            status, code, detail, members = _of_framework(connection, error)
             headers.update(error.headers or {})
         case OSError():  # an engine's connection broke under a query
             status, code = HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable"
             detail, members = "An engine does not answer; try again.", {}
-            _log.warning("%s %s: %r", request.method, request.url.path, error)
+            _log.warning("%s: %r", _asked(connection), error)
         case _:
-            status, code, detail, members = _of_fault(request, error)
+            status, code, detail, members = _of_fault(connection, error)
+    return _told(connection.scope["path"], status, code, detail, headers, members)
+
+
+def _told(
+    path: str,
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    headers: dict[str, str],
+    members: dict[str, Any],
+) -> Told:
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'
     if status in _WORTH_ANOTHER_TRY:
         headers["Retry-After"] = str(ceil(members.get("retry_after_seconds", RETRY_AFTER_SECONDS)))
     if status is not HTTPStatus.NOT_FOUND:
-        members["instance"] = request.scope["path"]
+        members["instance"] = path
     content = {
         "type": f"urn:aigestion:problem:{code}",
         "title": status.phrase,
@@ -106,33 +146,31 @@ def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[by
         "code": code,
         **members,
     }
-    return Response(
-        msgspec.json.encode(content),
-        status_code=status,
-        media_type=PROBLEM_JSON,
-        headers=headers,
-    )
+    return Told(status, headers, content)
+
+
+def _asked(connection: AnyConnection) -> str:
+    return f"{connection.scope.get('method', 'WEBSOCKET')} {connection.scope['path']}"
 
 
 def _of_framework(
-    request: Request[Any, Any, Any], error: HTTPException
+    connection: AnyConnection, error: HTTPException
 ) -> tuple[HTTPStatus, str, str, dict[str, Any]]:
     status = HTTPStatus(error.status_code)
     if isinstance(error, ValidationException):
-        errors = _fields(request, error)
+        errors = _fields(connection, error)
         return status, "invalid-input", "The request is not valid.", {"errors": errors}
     code, detail = _CODES.get(status, (status.phrase.lower().replace(" ", "-"), status.phrase))
     return status, code, detail, {}
 
 
 def _of_fault(
-    request: Request[Any, Any, Any], error: Exception
+    connection: AnyConnection, error: Exception
 ) -> tuple[HTTPStatus, str, str, dict[str, Any]]:
-    request_id = request.scope.get("request_id")
+    request_id = connection.scope.get("request_id")
     _log.error(
-        "%s %s failed",
-        request.method,
-        request.scope["path"],
+        "%s failed",
+        _asked(connection),
         exc_info=error,
         extra={"request_id": request_id},
     )
@@ -141,11 +179,11 @@ def _of_fault(
     return status, "internal-error", detail, {"request_id": request_id}
 
 
-def _fields(request: Request[Any, Any, Any], error: ValidationException) -> list[FieldError]:
+def _fields(connection: AnyConnection, error: ValidationException) -> list[FieldError]:
     """Every bad parameter, under the name the caller gave it."""
     if missing := _MISSING.match(error.detail):
         return [FieldError(missing[1], "is required")]
-    parameters = request.route_handler.parsed_fn_signature.parameters
+    parameters = connection.route_handler.parsed_fn_signature.parameters
     found = []
     for one in error.extra if isinstance(error.extra, list) else ():
         name = one.get("key", "")

@@ -119,10 +119,16 @@ class ApiRequest(Request[None, Caller, State]):
     ) -> Context:
         if key is None:
             return Context(tenant=tenant, actor=actor)
-        route = f"{self.method} {self.scope['path']}\n".encode()
         body = await self.body() if content is None else content
-        fingerprint = hashlib.sha256(route + body).digest()
-        return requested(tenant, actor, RequestKey(key, fingerprint))
+        return context_of(tenant, actor, key, f"{self.method} {self.scope['path']}", body)
+
+
+def context_of(tenant: str, actor: str, key: str | None, door: str, content: bytes) -> Context:
+    """On whose behalf; two sendings through one door with one key and one content are the same request."""
+    if key is None:
+        return Context(tenant=tenant, actor=actor)
+    fingerprint = hashlib.sha256(f"{door}\n".encode() + content).digest()
+    return requested(tenant, actor, RequestKey(key, fingerprint))
 
 
 def minted(context: Context, noun: str) -> UUID:
