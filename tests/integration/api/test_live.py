@@ -285,3 +285,16 @@ async def test_the_kernel_ends_a_connection_whose_other_side_takes_nothing(
 
     with pytest.raises(ConnectionResetError):
         await stream.rest()
+
+
+async def test_many_who_come_at_once_get_no_more_than_there_is(
+    wire: Wire, conversation: str, app: Litestar
+) -> None:
+    app.state.streams = OpenStreams(CollectorRegistry(), streams_max=3)
+    streams = await asyncio.gather(*(Stream(wire, conversation).open() for _ in range(20)))
+
+    heads = [stream.head.split("\r\n")[0] for stream in streams]
+    assert heads.count("HTTP/1.1 200 OK") == 3
+    assert heads.count("HTTP/1.1 503 Service Unavailable") == 17
+    for stream in streams:
+        stream.leave()

@@ -386,3 +386,82 @@ async def test_who_never_reads_is_cut(wire: Wire, conversation: str, app: Litest
 
         assert socket.connection.close_code == 1006
     assert (await wire.ask("GET", "/health/live")).status == 200
+
+
+async def test_pings_of_the_protocol_are_answered(wire: Wire, conversation: str) -> None:
+    settings: dict[str, Any] = {"ping_interval": 0.1, "ping_timeout": 0.5}
+    async with opened(wire.port, conversation, wire.world.demo.key, **settings) as socket:
+        await asyncio.sleep(1)
+
+        assert socket.connection.latency > 0
+        assert (await socket.ask(type="ping", id="1"))["event"] == "pong"
+
+
+@pytest.mark.parametrize("politely", [True, False])
+async def test_who_leaves_is_noticed_at_once(wire: Wire, conversation: str, politely: bool) -> None:
+    async with opened(wire.port, conversation, wire.world.demo.key) as socket:
+        await socket.hear()
+        assert wire.world.live.watchers == 1
+        if politely:
+            await socket.connection.close()
+        else:
+            socket.connection.transport.abort()
+
+        async with asyncio.timeout(1):
+            while wire.world.live.watchers:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_fault_while_it_is_open_is_told_without_what_it_was(
+    wire: Wire, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(wire.port, conversation, wire.world.demo.key) as socket:
+        await socket.hear()
+
+        async def breaks(*_: Any, **__: Any) -> Any:
+            raise ValueError("secret")
+
+        monkeypatch.setattr(wire.world.store, "read", breaks)
+        last, code, reason = await socket.end()
+
+    assert last is not None
+    assert (last["event"], last["data"]["code"]) == ("end", "internal-error")
+    assert (code, reason) == (1011, "internal-error after=1")
+    assert "secret" not in json.dumps(last)
+
+
+async def test_an_engine_that_does_not_answer_is_no_reason_to_give_up(
+    wire: Wire, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(wire.port, conversation, wire.world.demo.key) as socket:
+        await socket.hear()
+
+        async def away(*_: Any, **__: Any) -> Any:
+            raise ConnectionResetError
+
+        monkeypatch.setattr(wire.world.store, "append", away)
+        answer = await socket.ask(**chat("Hello", id="1"))
+        monkeypatch.setattr(wire.world.store, "read", away)
+        _, code, _ = await socket.end()
+
+    assert (answer["event"], answer["data"]["code"]) == ("problem", "engine-unavailable")
+    assert code == 1013
+
+
+async def test_a_path_without_a_socket_is_not_found(wire: Wire, conversation: str) -> None:
+    status, problem, headers = await refused(wire.port, f"{conversation}/none", wire.world.demo.key)
+
+    assert (status, problem["code"]) == (404, "not-found")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["request-id"]
+
+
+async def test_sockets_are_counted_by_route(wire: Wire, conversation: str) -> None:
+    async with opened(wire.port, conversation, wire.world.demo.key):
+        await refused(wire.port, str(new_id()), wire.world.demo.key)
+    await asyncio.sleep(0.1)
+    metrics = (await wire.ask("GET", "/metrics")).content.decode()
+
+    route = 'route="/v1/conversations/{conversation_id}/socket"'
+    for status in (101, 404):
+        assert f'{{method="WEBSOCKET",{route},status="{status}"}} 1.0' in metrics
