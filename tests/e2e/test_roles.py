@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from tests.support.cluster import Cluster, Role, cluster
+from tests.support.sockets import opened
 from tests.support.valkey import StoppableValkey
 
 SOON_SECONDS = 90.0
@@ -93,6 +94,36 @@ def test_a_reply_streams_from_the_process_of_the_agents(house: House) -> None:
 
     assert kinds[:2] == ["conversation.started", "user.chat"]
     assert kinds[-1] == "agent.replied"
+
+
+def test_a_socket_goes_on_behind_its_position_on_another_process(house: House) -> None:
+    (other,) = house.production.started("api")
+    conversation = house.http.post("/v1/conversations", json={}).json()["conversation_id"]
+    key = house.http.headers["Authorization"].removeprefix("Bearer ")
+
+    async def ask_twice() -> tuple[list[int], list[str]]:
+        seen: list[int] = []
+        kinds: list[str] = []
+        for role, last, count in ((house.api, "run.started", 1), (other, "agent.replied", 2)):
+            port = int(role.url.rpartition(":")[2])
+            after = f"?after={seen[-1] if seen else 0}"
+            async with opened(port, conversation, key, after) as socket:
+                await socket.send(type="user.chat", payload={"text": "What streams?"})
+                while kinds.count(last) < count:
+                    frame = await socket.hear()
+                    if "position" in frame and frame["event"] != "accepted":
+                        seen.append(frame["position"])
+                        kinds.append(frame["event"])
+        return seen, kinds
+
+    seen, kinds = asyncio.run(ask_twice())
+
+    recorded = house.http.get(f"/v1/events?tag=conversation:{conversation}").json()["items"]
+    shown = [one for one in recorded if one["type"] in kinds]
+    assert seen == [one["position"] for one in shown]
+    assert kinds == [one["type"] for one in shown]
+    assert kinds.count("user.chat") == 2
+    assert other.terminate() == 0
 
 
 def test_every_role_tells_its_health_and_how_far_it_is_behind(house: House) -> None:

@@ -12,6 +12,7 @@ from aigestion.api import system
 from aigestion.api.auth import Keys, require_key, require_key_within_limits
 from aigestion.api.body import BODY_BYTES_MAX
 from aigestion.api.compression import compression
+from aigestion.api.delivery import OpenStreams
 from aigestion.api.doors import Doors, Operations
 from aigestion.api.errors import problem_of
 from aigestion.api.graphql.routes import ask_graphql, graphql_page
@@ -20,7 +21,6 @@ from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
 from aigestion.api.scopes import Scopes
-from aigestion.api.sse import OpenStreams
 from aigestion.api.v1.agents import agents
 from aigestion.api.v1.analytics import analytics
 from aigestion.api.v1.conversations import conversations
@@ -33,6 +33,7 @@ from aigestion.api.v1.projections import projections
 from aigestion.api.v1.replies import fail, reply
 from aigestion.api.v1.runs import runs
 from aigestion.api.v1.search import search
+from aigestion.api.v1.socket import converse
 from aigestion.api.v1.stream import stream
 from aigestion.api.v1.tenants import tenants
 
@@ -65,6 +66,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     reply,
                     fail,
                     stream,
+                    converse,
                     runs,
                     search,
                     analytics,
@@ -86,6 +88,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                 "api_keys": Keys(doors.keys, doors.clock),
                 "charging": charging,
                 "streams": OpenStreams(doors.metrics),
+                "origins": tuple(cors_origins),
             }
         ),
         request_class=ApiRequest,

@@ -5,15 +5,19 @@ import logging
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import Request
 
 from aigestion.api.doors import Doors
+from aigestion.api.errors import AnyConnection
 from aigestion.api.keys import PresentedKey, parse_key, same_hash, token_hash
 from aigestion.api.limits import OPERATOR, Charging
 from aigestion.api.request import Caller
 from aigestion.api.scopes import NEEDED
+from aigestion.events.directory import Scope
 from aigestion.kernel.clock import Clock
 from aigestion.kernel.errors import (
     Forbidden,
@@ -31,6 +35,9 @@ KEYS_CACHED_MAX = 10_000
 KEY_CACHED_SECONDS = 0.5
 """How long a revoked key may still open something here, and how soon a stream that it opened ends."""
 USER_CHARS_MAX = 128
+KEY_PROTOCOL = "bearer."
+USER_PROTOCOL = "user."
+"""What a socket's subprotocols begin with that carry a key, and a user's id in percent-encoding."""
 OPERATOR_TENANT = "operator"
 """The tenant of whoever runs this installation, if they made one: its `admin` keys may do what only they may."""
 
@@ -53,6 +60,7 @@ class Keys:
         self._keys = keys
         self._clock = clock
         self._known: OrderedDict[str, tuple[KeyRecord, float]] = OrderedDict()
+        self._watches: dict[PresentedKey, _Watch] = {}
 
     async def opened(self, key: PresentedKey) -> KeyRecord:
         """What this key opens; `Unauthenticated` if nothing, and whoever has its secret is told why."""
@@ -69,7 +77,20 @@ class Keys:
                 raise KeyRevoked("This key was revoked.")
 
     async def closed(self, key: PresentedKey) -> Unauthenticated:
-        """Returns, with the reason, once an open key opens nothing any more."""
+        """Returns, with the reason, once an open key opens nothing any more. All who wait share one look."""
+        watch = self._watches.get(key)
+        if watch is None:
+            watch = self._watches[key] = _Watch(asyncio.create_task(self._closed(key)))
+        watch.waiting += 1
+        try:
+            return await asyncio.shield(watch.task)
+        finally:
+            watch.waiting -= 1
+            if not watch.waiting:
+                del self._watches[key]
+                watch.task.cancel()
+
+    async def _closed(self, key: PresentedKey) -> Unauthenticated:
         while True:
             await asyncio.sleep(KEY_CACHED_SECONDS)
             try:
@@ -100,6 +121,14 @@ class Keys:
         return record
 
 
+class _Watch:
+    """Somebody looks whether a key still opens something, for all who want to know."""
+
+    def __init__(self, task: "asyncio.Task[Unauthenticated]") -> None:
+        self.task = task
+        self.waiting = 0
+
+
 async def require_key(request: AnyRequest) -> None:
     """Lets in who has an API key of a tenant with the scope of this route, and notes who it is."""
     request.scope["auth"] = await _caller(request)
@@ -109,24 +138,36 @@ async def require_key(request: AnyRequest) -> None:
 async def require_key_within_limits(request: AnyRequest) -> None:
     """The same, and charges the request to the key and its tenant; bad keys to their address."""
     charging: Charging = request.app.state.charging
-    try:
-        if charging.crowded(request):
-            _must_be_known(request)
-        caller = request.scope["auth"] = await _caller(request)
-    except Unauthenticated:
-        charging.failed(request)
-        raise
+    caller = request.scope["auth"] = await _caller_within_limits(request, charging)
     await charging.charge(request, caller.key.key_id, caller.tenant)
     _require_scope(request)
 
 
-async def _caller(request: AnyRequest) -> Caller:
-    key = parse_key(_bearer(request))
+async def caller_of(connection: AnyConnection) -> Caller:
+    """Who opens a socket. Bad keys are charged to their address, where there are limits."""
+    charging: Charging | None = connection.app.state.charging
+    if charging is None:
+        return await _caller(connection)
+    return await _caller_within_limits(connection, charging)
+
+
+async def _caller_within_limits(connection: AnyConnection, charging: Charging) -> Caller:
+    try:
+        if charging.crowded(connection):
+            _must_be_known(connection)
+        return await _caller(connection)
+    except Unauthenticated:
+        charging.failed(connection)
+        raise
+
+
+async def _caller(connection: AnyConnection) -> Caller:
+    key = parse_key(_bearer(connection))
     if key is None:
         raise Unauthenticated(_REFUSED)
-    keys: Keys = request.app.state.api_keys
+    keys: Keys = connection.app.state.api_keys
     record = await keys.opened(key)
-    user = request.headers.get("aigestion-user")
+    user = connection.headers.get("aigestion-user", offered(connection, USER_PROTOCOL))
     if user is None:
         actor = user_id = f"key:{key.key_id}"
     else:
@@ -141,7 +182,13 @@ def _require_scope(request: AnyRequest) -> None:
     if needed == "operator":
         if caller.tenant != OPERATOR_TENANT or "admin" not in caller.scopes:
             raise Forbidden("Only the operator may do this.")
-    elif needed is not None and needed not in caller.scopes:
+    elif needed is not None:
+        require_scope(caller, needed)
+
+
+def require_scope(caller: Caller, needed: Scope) -> None:
+    """Raises `ScopeMissing` if the caller's key may not do this."""
+    if needed not in caller.scopes:
         raise ScopeMissing(f"This key lacks the scope `{needed}`.", scope=needed)
 
 
@@ -160,10 +207,10 @@ async def require_key_or_operator(request: AnyRequest) -> None:
         await charging.charge(request, OPERATOR, None)
 
 
-def _must_be_known(request: AnyRequest) -> None:
+def _must_be_known(connection: AnyConnection) -> None:
     """An address that has presented too many bad keys gets no look-up for one more unknown key."""
-    keys: Keys = request.app.state.api_keys
-    key = parse_key(_bearer(request))
+    keys: Keys = connection.app.state.api_keys
+    key = parse_key(_bearer(connection))
     if key is None or not keys.know(key.key_id):
         raise Unauthenticated(_REFUSED)
 
@@ -174,11 +221,22 @@ def is_operator(request: AnyRequest) -> bool:
     return same_hash(token_hash(_bearer(request)), doors.operator_token_hash)
 
 
-def _bearer(request: AnyRequest) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def _bearer(connection: AnyConnection) -> str:
+    if (key := offered(connection, KEY_PROTOCOL)) is not None:
+        return key
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.isascii():
         raise Unauthenticated(_REFUSED)
     return token
+
+
+def offered(connection: AnyConnection, prefix: str) -> str | None:
+    """What a socket offers as a subprotocol that begins so: a page's script can set no header."""
+    protocols: Iterable[str] = connection.scope.get("subprotocols", ())  # type: ignore[assignment]
+    for protocol in protocols:
+        if protocol.startswith(prefix):
+            return unquote(protocol.removeprefix(prefix))
+    return None
 
 
 def _checked_user(user: str) -> str:

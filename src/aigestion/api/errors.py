@@ -8,13 +8,16 @@ import logging
 import re
 from http import HTTPStatus
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException, ValidationException
 
 from aigestion.kernel.errors import AIGestionError, Category
+
+AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -85,75 +88,103 @@ class Told(NamedTuple):
     members: dict[str, Any]
 
 
-def told(request: Request[Any, Any, Any], error: Exception) -> Told:
+class ErrorAnswer(NamedTuple):
+    """A problem as it is sent: its status, what goes into headers, and all its members."""
+
+    status: HTTPStatus
+    headers: dict[str, str]
+    members: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        return msgspec.json.encode(self.members)
+
+
+def told_of(connection: AnyConnection, error: Exception) -> Told:
     """What to tell of an error, whatever it is: a fault of ours is logged, and no word of it told."""
     match error:
         case AIGestionError() if error.category is not Category.INTERNAL:
-            status = STATUS[error.category]
-            found = Told(status, error.code, error.message, dict(error.details))
+            return Told(STATUS[error.category], error.code, error.message, dict(error.details))
         case HTTPException() if error.status_code < 500:
-            found = _of_framework(request, error)
+            return _of_framework(connection, error)
         case OSError():  # an engine's connection broke under a query
+            _log.warning("%s: %r", _asked(connection), error)
             detail = "An engine does not answer; try again."
-            found = Told(HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable", detail, {})
-            _log.warning("%s %s: %r", request.method, request.url.path, error)
+            return Told(HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable", detail, {})
         case _:
-            found = _of_fault(request, error)
-    return found
+            return _of_fault(connection, error)
 
 
-def retry_after_seconds(found: Told) -> int | None:
+def retry_after_seconds(told: Told) -> int | None:
     """When it is worth another try; None if it is not."""
-    if found.status not in _WORTH_ANOTHER_TRY:
+    if told.status not in _WORTH_ANOTHER_TRY:
         return None
-    seconds: float = found.members.get("retry_after_seconds", RETRY_AFTER_SECONDS)
+    seconds: float = told.members.get("retry_after_seconds", RETRY_AFTER_SECONDS)
     return ceil(seconds)
 
 
 def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The answer to an error, whatever it is."""
-    found = told(request, error)
-    headers: dict[str, str] = {}
-    status, members = found.status, found.members
-    if isinstance(error, HTTPException) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        headers.update(error.headers or {})
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'
-    if (seconds := retry_after_seconds(found)) is not None:
-        headers["Retry-After"] = str(seconds)
-    if status is not HTTPStatus.NOT_FOUND:
-        members["instance"] = request.scope["path"]
-    content = {
-        "type": f"urn:aigestion:problem:{found.code}",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": found.detail,
-        "code": found.code,
-        **members,
-    }
+    answer = answer_to(request, error)
     return Response(
-        msgspec.json.encode(content),
-        status_code=status,
-        media_type=PROBLEM_JSON,
-        headers=headers,
+        answer.body, status_code=answer.status, media_type=PROBLEM_JSON, headers=answer.headers
     )
 
 
-def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Told:
-    status = HTTPStatus(error.status_code)
-    if isinstance(error, ValidationException):
-        errors = bad_fields(request.route_handler, error)
-        return Told(status, "invalid-input", "The request is not valid.", {"errors": errors})
+def answer_to(connection: AnyConnection, error: Exception) -> ErrorAnswer:
+    """The same as a problem, for who made a request or sends over a socket."""
+    told = told_of(connection, error)
+    headers: dict[str, str] = {}
+    if isinstance(error, HTTPException) and told.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        headers.update(error.headers or {})
+    return _answer(connection.scope["path"], told, headers)
+
+
+def answer_by_status(path: str, status: HTTPStatus) -> ErrorAnswer:
+    """What the framework refuses without a word of ours."""
+    return _answer(path, _by_status(status), {})
+
+
+def _answer(path: str, told: Told, headers: dict[str, str]) -> ErrorAnswer:
+    if told.status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'
+    if (seconds := retry_after_seconds(told)) is not None:
+        headers["Retry-After"] = str(seconds)
+    members = {
+        "type": f"urn:aigestion:problem:{told.code}",
+        "title": told.status.phrase,
+        "status": int(told.status),
+        "detail": told.detail,
+        "code": told.code,
+        **told.members,
+    }
+    if told.status is not HTTPStatus.NOT_FOUND:
+        members["instance"] = path
+    return ErrorAnswer(told.status, headers, members)
+
+
+def _by_status(status: HTTPStatus) -> Told:
     code, detail = _CODES.get(status, (status.phrase.lower().replace(" ", "-"), status.phrase))
     return Told(status, code, detail, {})
 
 
-def _of_fault(request: Request[Any, Any, Any], error: Exception) -> Told:
-    request_id = request.scope.get("request_id")
+def _asked(connection: AnyConnection) -> str:
+    return f"{connection.scope.get('method', 'WEBSOCKET')} {connection.scope['path']}"
+
+
+def _of_framework(connection: AnyConnection, error: HTTPException) -> Told:
+    status = HTTPStatus(error.status_code)
+    if isinstance(error, ValidationException):
+        errors = bad_fields(connection.route_handler, error)
+        return Told(status, "invalid-input", "The request is not valid.", {"errors": errors})
+    return _by_status(status)
+
+
+def _of_fault(connection: AnyConnection, error: Exception) -> Told:
+    request_id = connection.scope.get("request_id")
     _log.error(
-        "%s %s failed",
-        request.method,
-        request.scope["path"],
+        "%s failed",
+        _asked(connection),
         exc_info=error,
         extra={"request_id": request_id},
     )

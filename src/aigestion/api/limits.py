@@ -6,9 +6,10 @@ from typing import Any, cast
 from litestar import Request
 from prometheus_client import CollectorRegistry, Counter
 
+from aigestion.api.errors import AnyConnection
 from aigestion.kernel.errors import RateLimited, Unavailable
 from aigestion.ratelimit.port import Decision
-from aigestion.ratelimit.routes import READ, WRITE, Charge, RouteLimits
+from aigestion.ratelimit.routes import READ, WRITE, Charge, RouteClass, RouteLimits
 
 CHARGE = "charge"
 """Where a route says what it costs; without, a GET is `READ` and all else is `WRITE`."""
@@ -42,32 +43,44 @@ class Charging:
             cost = charge.cost
             if charge.bytes_a_unit is not None:
                 cost += _body_bytes(request) // charge.bytes_a_unit
-        try:
-            decision = await self._limits.charge(caller, tenant, charge.route_class, cost)
-        except Unavailable:
-            self._refusals.labels(charge.route_class, "store").inc()
-            raise
+        decision = await self._decided(caller, tenant, charge.route_class, cost)
         request.scope["rate_limit"] = decision  # type: ignore[typeddict-unknown-key]
+        self._check(decision, charge.route_class)
+
+    async def spend(self, caller: str, tenant: str, route_class: RouteClass) -> None:
+        """Charge one unit for what came over a socket; raises as `charge` does."""
+        self._check(await self._decided(caller, tenant, route_class, 1), route_class)
+
+    async def _decided(
+        self, caller: str, tenant: str | None, route_class: RouteClass, cost: int
+    ) -> Decision:
+        try:
+            return await self._limits.charge(caller, tenant, route_class, cost)
+        except Unavailable:
+            self._refusals.labels(route_class, "store").inc()
+            raise
+
+    def _check(self, decision: Decision, route_class: RouteClass) -> None:
         if not decision.admitted:
             by = decision.window.name.partition("/")[0].partition(":")[0]
-            self._refusals.labels(charge.route_class, by).inc()
+            self._refusals.labels(route_class, by).inc()
             raise _limited(decision, by)
 
-    def crowded(self, request: AnyRequest) -> bool:
+    def crowded(self, connection: AnyConnection) -> bool:
         """Whether only keys that are known to be good may still come from this address."""
         strangers = self._limits.strangers
-        return strangers.any and strangers.full(self._address(request))
+        return strangers.any and strangers.full(self._address(connection))
 
-    def failed(self, request: AnyRequest) -> None:
+    def failed(self, connection: AnyConnection) -> None:
         """Count a bad key against where it came from; raises `RateLimited` if it was one too many."""
-        decision = self._limits.strangers.failed(self._address(request))
+        decision = self._limits.strangers.failed(self._address(connection))
         if not decision.admitted:
             self._refusals.labels("none", "address").inc()
             raise _limited(decision, "address")
 
-    def _address(self, request: AnyRequest) -> str:
-        client = request.scope["client"]
-        forwarded = request.headers.getall("x-forwarded-for", [])
+    def _address(self, connection: AnyConnection) -> str:
+        client = connection.scope["client"]
+        forwarded = connection.headers.getall("x-forwarded-for", [])
         return self._limits.strangers.address(client[0] if client else "", forwarded)
 
 

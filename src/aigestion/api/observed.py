@@ -4,11 +4,14 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, cast
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from aigestion.api.handshake import answered_early
 from aigestion.api.limits import limit_headers
 
 UNMATCHED = "(none)"
@@ -75,7 +78,12 @@ def observed(app: ASGIApp, metrics: Metrics, methods: Mapping[str, str]) -> ASGI
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status, streams
-            if message["type"] == "http.response.start":
+            if message["type"] == "websocket.accept":
+                status, streams = HTTPStatus.SWITCHING_PROTOCOLS, True
+            elif (
+                message["type"] == "http.response.start"
+                or message["type"] == "websocket.http.response.start"
+            ):
                 status = message["status"]
                 headers = [*message["headers"], *_SAFE, (b"request-id", request_id.encode())]
                 given = dict(message["headers"])
@@ -89,11 +97,14 @@ def observed(app: ASGIApp, metrics: Metrics, methods: Mapping[str, str]) -> ASGI
                 message["headers"] = headers
             await send(message)
 
+        sending: Send = send_with_headers
+        if scope["type"] == ScopeType.WEBSOCKET:
+            sending = answered_early(send_with_headers, scope)
         try:
-            await app(scope, receive, send_with_headers)
+            await app(scope, receive, sending)
         finally:
             seconds = None if streams else time.perf_counter() - began
-            http = cast(HTTPScope, scope)  # no websockets are served
+            http = cast(HTTPScope, scope)
             metrics.count(_route(http), _method(http), status or 499, seconds)
 
     return call
@@ -111,10 +122,11 @@ def _route(scope: HTTPScope) -> str:
     return str(scope.get("path_template") or UNMATCHED)
 
 
-_METHODS = frozenset({"GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"})
+SOCKET = "WEBSOCKET"
+_METHODS = frozenset({SOCKET, "GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"})
 
 
 def _method(scope: HTTPScope) -> str:
     """Anybody may invent a method; a label must not grow by it."""
-    method = str(scope["method"])
+    method = str(scope.get("method", SOCKET))
     return method if method in _METHODS else "other"

@@ -32,7 +32,11 @@ Say something in a conversation, stream the answer, search, report: over one eve
 * **Keys.** A key has scopes: `read` (queries), `write` (commands), `events` (the log and streams), `admin`
   (keys and agents of the tenant), `agent` (answer as an agent that runs elsewhere). Each path names the one it
   needs; without it the answer is 403 `scope-missing`. A key that ends closes its streams too: their last event is
-  `end`, with the code.
+  `end`, with the code. A stream whose reader takes nothing for 30 seconds ends with `dropped`, if that is still
+  taken: its `after` is the position to go on behind.
+* **Sockets.** `/v1/conversations/{conversation_id}/socket` is a conversation over one WebSocket, both ways: the
+  events and pieces of its stream come in, interactions go out. This document has no words for it: what goes over it,
+  and the codes it is closed with, are in the reference page `socket.md`.
 * **Users.** A key belongs to a tenant. `Aigestion-User: <id>` says for which of its users a request is made.
 * **Limits.** Where limits are set, answers carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`:
   what may be asked for in a minute, what is left of it, and in how many seconds all of it is free again.

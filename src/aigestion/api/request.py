@@ -113,10 +113,9 @@ class ApiRequest(Request[None, Caller, State]):
         """The caller's `Idempotency-Key`, and what it stands for: route, question and body."""
         if key is None:
             return None
-        asked = self.scope["query_string"]
-        route = f"{self.method} {self.scope['path']}".encode() + (b"?" + asked if asked else b"")
-        body = await self.body() if content is None else content
-        return RequestKey(key, hashlib.sha256(route + b"\n" + body).digest())
+        asked = self.scope["query_string"].decode("latin-1")
+        door = f"{self.method} {self.scope['path']}" + (f"?{asked}" if asked else "")
+        return request_key(key, door, await self.body() if content is None else content)
 
     async def operating_on(self, tenant: str, key: str | None) -> Context:
         """The same for a command that whoever runs this installation gives in another tenant's log."""
@@ -126,10 +125,19 @@ class ApiRequest(Request[None, Caller, State]):
     async def _context(
         self, tenant: str, actor: str, key: str | None, content: bytes | None = None
     ) -> Context:
-        request = await self.key(key, content)
-        if request is None:
-            return Context(tenant=tenant, actor=actor)
-        return requested(tenant, actor, request)
+        return context_of(tenant, actor, await self.key(key, content))
+
+
+def request_key(key: str, door: str, content: bytes) -> RequestKey:
+    """Two sendings through one door with one key and one content are the same request."""
+    return RequestKey(key, hashlib.sha256(f"{door}\n".encode("latin-1") + content).digest())
+
+
+def context_of(tenant: str, actor: str, request: RequestKey | None) -> Context:
+    """On whose behalf, and with which request's key."""
+    if request is None:
+        return Context(tenant=tenant, actor=actor)
+    return requested(tenant, actor, request)
 
 
 def minted(context: Context, noun: str) -> UUID:

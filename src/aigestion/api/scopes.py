@@ -5,7 +5,7 @@ from typing import Literal
 
 from litestar.openapi.spec import SecurityRequirement
 from litestar.plugins import ReceiveRoutePlugin
-from litestar.routes import BaseRoute, HTTPRoute
+from litestar.routes import BaseRoute, HTTPRoute, WebSocketRoute
 
 from aigestion.api.openapi import OPEN, OPERATOR
 from aigestion.events.directory import Scope
@@ -57,12 +57,17 @@ NEEDED_BY: Mapping[str, Scope | Literal["operator"]] = {
 }
 """A key's scope, or who runs this installation. The operator may also see what `/v1/projections` shows."""
 
+SOCKETS_NEED: Mapping[str, Scope] = {"/v1/conversations/{conversation_id}/socket": "events"}
+"""What a socket asks of who opens it; each message may ask for more."""
+
 
 class Scopes(ReceiveRoutePlugin):
     """Tells each route its line of the table, and the OpenAPI document as well."""
 
     def receive_route(self, route: BaseRoute) -> None:
         """Raises `LookupError` for a route that nobody has thought about."""
+        if isinstance(route, WebSocketRoute):
+            route.route_handler.opt[NEEDED] = SOCKETS_NEED[route.path_format]
         if not isinstance(route, HTTPRoute):
             return
         for handler, _ in route.route_handler_map.values():

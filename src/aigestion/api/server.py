@@ -11,9 +11,13 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from litestar import Litestar
 
+from aigestion.api.connections import allow_descriptors, cut_unread
 from aigestion.kernel.errors import Misconfigured
 
-CONNECTIONS_MAX = 1024
+CONNECTIONS_MAX = 2_048
+"""Well above the streams that may be open, so that requests still get through."""
+DESCRIPTORS_MAX = CONNECTIONS_MAX + 2_048
+"""Those of the connections, and of files and engines."""
 START_SECONDS_MAX = 10.0
 DRAIN_SECONDS_MAX = 3.0
 """How long requests under way may take to end once the server stops."""
@@ -35,6 +39,7 @@ async def serving(
     for `notice_seconds` so that a load balancer sees it, takes nothing new then, and lets requests
     under way end. Raises `Misconfigured` for an address that cannot be had.
     """
+    allow_descriptors(DESCRIPTORS_MAX)
     port = _free(host, port)
     server = Server(
         app,
@@ -42,7 +47,7 @@ async def serving(
         port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
-        websockets=False,
+        websockets=True,
         backlog=CONNECTIONS_MAX,
         backpressure=CONNECTIONS_MAX,
         http1_settings=HTTP1Settings(),
@@ -51,6 +56,7 @@ async def serving(
     task = asyncio.create_task(server.serve(), name="http server")
     try:
         await _accepting(task, host, port)
+        cut_unread(port)
         yield port
     finally:
         draining.set()

@@ -1,21 +1,25 @@
 """Server-sent events: frames, and an answer that goes on until somebody leaves."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import msgspec
 from litestar.types import Receive, Scope, Send
-from prometheus_client import CollectorRegistry, Gauge
 
-from aigestion.kernel.errors import AIGestionError, Overloaded
+from aigestion.api.delivery import (
+    DRAINING,
+    TOO_SLOW,
+    Ending,
+    OpenStreams,
+    Outlet,
+    deliver,
+    drained,
+    ended,
+)
+from aigestion.api.following import Shown
+from aigestion.kernel.errors import AIGestionError
 
-STREAMS_MAX = 800
-"""Fewer than the server's connections, so that requests still get through."""
-SEND_SECONDS_MAX = 30.0
-LAST_SEND_SECONDS_MAX = 1.0
 HEARTBEAT = b": still here\n\n"
 HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -23,104 +27,76 @@ HEADERS = (
     (b"x-accel-buffering", b"no"),
 )
 
-_log = logging.getLogger(__name__)
+
+def frame(shown: Shown | None) -> bytes:
+    """One event, or a comment. JSON has no line breaks, so `data` is one line. Without a position it has no id."""
+    if shown is None:
+        return HEARTBEAT
+    name = b"event: " + shown.event.encode() + b"\n"
+    content = b"data: " + msgspec.json.encode(shown.data) + b"\n\n"
+    if shown.position is None:
+        return name + content
+    return b"id: %d\n" % shown.position + name + content
 
 
-def frame(event: str, data: Any, position: int | None = None) -> bytes:
-    """One event. JSON has no line breaks, so `data` is one line. Without a position it has no id."""
-    name = b"event: " + event.encode() + b"\n"
-    content = b"data: " + msgspec.json.encode(data) + b"\n\n"
-    return name + content if position is None else b"id: %d\n" % position + name + content
-
-
-class End(msgspec.Struct, frozen=True):
-    """The data of `end`: why a stream does not go on."""
-
-    code: str
-    detail: str
-
-
-def end_frame(reason: AIGestionError) -> bytes:
-    """The last frame of a stream whose reader may not go on."""
-    return frame("end", End(reason.code, reason.message))
-
-
-class OpenStreams:
-    """How many streams this process serves; a connection each, of which there are not endlessly many."""
-
-    def __init__(self, registry: CollectorRegistry, streams_max: int = STREAMS_MAX) -> None:
-        self._streams_max = streams_max
-        self._count = 0
-        gauge = Gauge("aigestion_http_streams", "Streams being served.", registry=registry)
-        gauge.set_function(lambda: self._count)
-
-    def check(self) -> None:
-        """Raises `Overloaded` if there is no room for another one."""
-        if self._count >= self._streams_max:
-            raise Overloaded("Too many streams are open here.", streams_max=self._streams_max)
-
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        self._count += 1
-        try:
-            yield
-        finally:
-            self._count -= 1
+def last_frame(ending: Ending) -> bytes:
+    """The last frame. One that ends because the server stops is simply taken up again by its reader."""
+    if ending.code == DRAINING:
+        return b""
+    return frame(Shown("dropped" if ending.code == TOO_SLOW else "end", ending))
 
 
 class EventStream:
     """An ASGI answer: sends frames as they come, until the client leaves or the server drains.
 
-    It also ends once `revoked` returns the reason, which `last` says.
-    A client that takes nothing for `SEND_SECONDS_MAX` is taken for gone.
+    It also ends, and says why, once `closed` returns the reason, or if its reader is too slow.
     """
 
     def __init__(
         self,
-        frames: AsyncGenerator[bytes, None],
+        items: AsyncGenerator[Shown | None, None],
+        after: int,
         draining: asyncio.Event,
         streams: OpenStreams,
-        revoked: Callable[[], Coroutine[Any, Any, AIGestionError]],
-        last: Callable[[AIGestionError], bytes] = end_frame,
+        closed: Callable[[], Coroutine[Any, Any, AIGestionError]],
+        *,
+        write: Callable[[Shown | None], bytes] = frame,
+        last: Callable[[Ending], bytes] = last_frame,
     ) -> None:
-        self._frames = frames
+        """`write` and `last` make frames of what is shown, and of why no more will be."""
+        self._items = items
+        self._after = after
         self._draining = draining
         self._streams = streams
-        self._revoked = revoked
+        self._closed = closed
+        self._write = write
         self._last = last
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises `Overloaded`, before anything is sent, if there is no room for another stream."""
+
+        async def send_body(body: bytes) -> None:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+        async def conclude(ending: Ending) -> None:
+            await send(
+                {"type": "http.response.body", "body": self._last(ending), "more_body": False}
+            )
+
         with self._streams.opened():
             await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS]})
-            sending = asyncio.create_task(self._send(send))
-            revoked = asyncio.create_task(self._revoked())
-            ends = (
-                asyncio.create_task(_disconnected(receive)),
-                asyncio.create_task(self._draining.wait()),
-                revoked,
+            outlet = Outlet(send_body, self._after, self._streams.send_seconds_max)
+            how = await deliver(
+                self._items,
+                outlet,
+                self._write,
+                conclude,
+                _disconnected(receive),
+                drained(self._draining),
+                ended(self._closed()),
             )
-            try:
-                await asyncio.wait({sending, *ends}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (sending, *ends):
-                    task.cancel()
-                await asyncio.gather(sending, *ends, return_exceptions=True)
-            last = b"" if revoked.cancelled() else self._last(revoked.result())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LAST_SEND_SECONDS_MAX):
-                    await send({"type": "http.response.body", "body": last, "more_body": False})
-            if not sending.cancelled() and (error := sending.exception()) is not None:
-                raise error
-
-    async def _send(self, send: Send) -> None:
-        try:
-            async for one in self._frames:
-                async with asyncio.timeout(SEND_SECONDS_MAX):
-                    await send({"type": "http.response.body", "body": one, "more_body": True})
-        except TimeoutError:
-            _log.info("A watcher took nothing for %g s; its stream ends.", SEND_SECONDS_MAX)
-        finally:
-            await self._frames.aclose()
+            if how is not None and how.ending.code == TOO_SLOW:
+                self._streams.dropped.inc()
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -14,6 +14,7 @@ from aigestion.reference.catalogs import commands_page, events_page, projections
 from aigestion.reference.grafana import dashboard_json
 from aigestion.reference.http import http_page, openapi_json
 from aigestion.reference.program import cli_page, errors_page, settings_page
+from aigestion.reference.socket import socket_page
 
 SCHEMAS = Path("docs/reference/schemas")
 """Shapes that were published. Those of older versions stay; none is changed so that it breaks."""
@@ -28,6 +29,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "http.md": http_page,
     "openapi.json": openapi_json,
     "schema.graphql": sdl,
+    "socket.md": socket_page,
     "cli.md": cli_page,
     "asyncapi.json": lambda: document_json().decode(),
 }

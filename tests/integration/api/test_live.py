@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import re
 from uuid import UUID
 
+import pytest
 from litestar import Litestar
 from prometheus_client import CollectorRegistry
 
-from aigestion.api.sse import OpenStreams
+from aigestion.api.connections import cut_unread
+from aigestion.api.delivery import OpenStreams
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.kernel.ids import new_id
 from tests.integration.api.conftest import Wire, read_answer
@@ -48,6 +51,17 @@ class Stream:
         while (frame := await self._frame()).startswith(("id", "event")):
             pass
         return frame
+
+    def pause(self) -> None:
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def resume(self) -> None:
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
+
+    async def rest(self) -> str:
+        """All that still comes, as it is on the wire."""
+        async with asyncio.timeout(5):
+            return (await self._reader.read()).decode()
 
     def leave(self) -> None:
         self._writer.close()
@@ -209,3 +223,78 @@ async def test_a_stream_of_no_such_type_is_refused(wire: Wire) -> None:
 
     assert refused.head.startswith("HTTP/1.1 400")
     refused.leave()
+
+
+async def not_read(wire: Wire, conversation: str, app: Litestar) -> Stream:
+    """More than a connection holds, for who must take some of it within a blink, and does not."""
+    app.state.streams = OpenStreams(CollectorRegistry(), send_seconds_max=0.3)
+    await say(wire, conversation, *["x" * 100_000] * 200)
+    stream = await Stream(wire, conversation).open()
+    stream.pause()
+    return stream
+
+
+async def test_who_reads_too_late_is_dropped_and_told_from_where_to_go_on(
+    wire: Wire, conversation: str, app: Litestar
+) -> None:
+    stream = await not_read(wire, conversation, app)
+    await asyncio.sleep(0.8)  # too late, and before the last word is given up
+    stream.resume()
+    got = [event := await stream.event()]
+    while event["event"] != "dropped":
+        got.append(event := await stream.event())
+    *events, dropped = got
+
+    assert "id" not in dropped
+    data = json.loads(dropped["data"])
+    assert (data["code"], data["after"]) == ("reader-too-slow", int(events[-1]["id"]))
+    assert [int(one["id"]) for one in events] == list(range(1, data["after"] + 1))
+    assert data["after"] < 200
+    stream.leave()
+    rest = await Stream(wire, conversation).open(Last_Event_ID=str(data["after"]))
+    assert int((await rest.event())["id"]) == data["after"] + 1
+    rest.leave()
+
+
+async def test_who_never_reads_gives_its_place_back_and_finds_a_whole_prefix(
+    wire: Wire, conversation: str, app: Litestar
+) -> None:
+    stream = await not_read(wire, conversation, app)
+    async with asyncio.timeout(5):
+        while wire.world.live.watchers or not app.state.streams.dropped._value.get():
+            await asyncio.sleep(0.01)
+    with app.state.streams.opened():
+        pass
+    assert app.state.streams.dropped._value.get() == 1
+    stream.resume()
+    content = await stream.rest()
+
+    positions = [int(one) for one in re.findall(r"^id: ([0-9]+)", content, re.MULTILINE)]
+    assert positions == list(range(1, len(positions) + 1))
+    assert len(positions) < 200
+    stream.leave()
+
+
+async def test_the_kernel_ends_a_connection_whose_other_side_takes_nothing(
+    wire: Wire, conversation: str, app: Litestar
+) -> None:
+    cut_unread(wire.port, 1.0)
+    stream = await not_read(wire, conversation, app)
+    await asyncio.sleep(5)  # the kernel looks ever more seldom
+    stream.resume()
+
+    with pytest.raises(ConnectionResetError):
+        await stream.rest()
+
+
+async def test_many_who_come_at_once_get_no_more_than_there_is(
+    wire: Wire, conversation: str, app: Litestar
+) -> None:
+    app.state.streams = OpenStreams(CollectorRegistry(), streams_max=3)
+    streams = await asyncio.gather(*(Stream(wire, conversation).open() for _ in range(20)))
+
+    heads = [stream.head.split("\r\n")[0] for stream in streams]
+    assert heads.count("HTTP/1.1 200 OK") == 3
+    assert heads.count("HTTP/1.1 503 Service Unavailable") == 17
+    for stream in streams:
+        stream.leave()

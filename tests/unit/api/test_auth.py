@@ -1,5 +1,6 @@
 """Who may come in, and as whom."""
 
+import asyncio
 import re
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from litestar import Litestar, get
 
 from aigestion.api.app import create_app
 from aigestion.api.auth import KEYS_CACHED_MAX, OPERATOR_TENANT, Keys
-from aigestion.api.keys import MintedKey, PresentedKey, mint_key
+from aigestion.api.keys import MintedKey, PresentedKey, mint_key, parse_key
 from aigestion.api.openapi import OPEN
 from aigestion.api.scopes import NEEDED_BY
 from aigestion.events.directory import SCOPES
@@ -260,3 +261,37 @@ async def test_no_route_of_the_api_opens_without_a_key(client: Client, app: Lite
                 assert answer.status_code == 401, (method, path)
                 asked += 1
     assert asked >= 15
+
+
+async def test_all_who_wait_for_the_end_of_a_key_share_one_look(world: World) -> None:
+    keys = Keys(world.keys, lambda: NOW)  # type: ignore[arg-type]
+    key = parse_key(world.demo.key)
+    assert key is not None
+    before = len(asyncio.all_tasks())
+    waiting = [asyncio.create_task(keys.closed(key)) for _ in range(100)]
+    await asyncio.sleep(0)
+
+    assert len(asyncio.all_tasks()) == before + len(waiting) + 1
+    waiting[0].cancel()
+    world.keys.change(world.demo, revoked_at=NOW)
+    async with asyncio.timeout(2):
+        reasons = await asyncio.gather(*waiting[1:])
+
+    assert {reason.code for reason in reasons} == {"key-revoked"}
+    assert world.keys.lookups < 5
+
+
+async def test_nobody_looks_at_a_key_that_nobody_waits_for(world: World) -> None:
+    keys = Keys(world.keys, lambda: NOW)  # type: ignore[arg-type]
+    key = parse_key(world.demo.key)
+    assert key is not None
+    before = asyncio.all_tasks()
+    waiting = [asyncio.create_task(keys.closed(key)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await asyncio.sleep(0)
+
+    assert asyncio.all_tasks() == before

@@ -8,7 +8,7 @@ import msgspec
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.utils.str_converters import to_camel_case
 
-from aigestion.api.errors import Told, retry_after_seconds, told
+from aigestion.api.errors import Told, retry_after_seconds, told_of
 from aigestion.api.request import ApiRequest
 
 MESSAGE_CHARS_MAX = 500
@@ -31,7 +31,7 @@ def _told_error(request: ApiRequest, error: Exception) -> dict[str, Any]:
             where["path"] = error.path
         found = _of(request, error)
     else:
-        found = told(request, error)
+        found = told_of(request, error)
     message = found.detail
     if len(message) > MESSAGE_CHARS_MAX:
         message = message[:MESSAGE_CHARS_MAX] + "…"
@@ -41,7 +41,7 @@ def _told_error(request: ApiRequest, error: Exception) -> dict[str, Any]:
 def _of(request: ApiRequest, error: GraphQLError) -> Told:
     """What is wrong with the document, or with what a field asked for."""
     if isinstance(error.original_error, Exception):
-        return told(request, error.original_error)
+        return told_of(request, error.original_error)
     code = "malformed-request" if isinstance(error, GraphQLSyntaxError) else "invalid-input"
     return Told(HTTPStatus.BAD_REQUEST, code, error.message, {})
 

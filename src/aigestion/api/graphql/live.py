@@ -7,8 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from aigestion.api.following import Piece, follow, must_exist, shown_of
 from aigestion.api.request import ApiRequest
-from aigestion.api.v1.stream import Piece, check_room, followed, must_exist, shown_of
+from aigestion.api.v1.stream import check_room
 from aigestion.events.recorded import Recorded
 
 
@@ -32,12 +33,8 @@ async def live(
     await check_room(request, min_position)
     await must_exist(doors, tenant, conversation_id)
     shown = shown_of(conversation_id)
-    async with aclosing(followed(doors, tenant, shown, after, conversation_id)) as items:
+    async with aclosing(follow(doors, tenant, shown, after, conversation_id)) as items:
         async for item in items:
-            match item:
-                case Recorded():
-                    yield Live(event=item)
-                case Piece():
-                    yield Live(piece=item)
-                case None:
-                    pass
+            if item is not None:
+                recorded = isinstance(item.data, Recorded)
+                yield Live(event=item.data) if recorded else Live(piece=item.data)

@@ -17,16 +17,18 @@ from pydantic import Field
 from aigestion.api.answers import POSITION, POSITION_HEADER, STALE, STALE_HEADER, problems
 from aigestion.api.auth import Keys
 from aigestion.api.body import Body, JsonObject
+from aigestion.api.delivery import OpenStreams
 from aigestion.api.errors import PROBLEM_JSON, Problem
+from aigestion.api.following import Shown
 from aigestion.api.graphql.asking import Asking
 from aigestion.api.graphql.errors import told_errors
 from aigestion.api.graphql.explorer import PAGE_HEADERS, explorer_page
-from aigestion.api.graphql.frames import followed_frames, last_frames, only_frames
+from aigestion.api.graphql.frames import followed, last_frames, only, write
 from aigestion.api.graphql.operation import Operation, Unusable
 from aigestion.api.limits import CHARGE, Charging
 from aigestion.api.openapi import OPEN
 from aigestion.api.request import ApiRequest
-from aigestion.api.sse import EventStream, OpenStreams
+from aigestion.api.sse import EventStream
 from aigestion.kernel.errors import InvalidInput, ScopeMissing
 from aigestion.queries.answer import invalid
 from aigestion.ratelimit.routes import READ
@@ -116,7 +118,7 @@ async def ask_graphql(
     await _charge(request, operation)
     asking = Asking(request)
     if operation.follows:
-        return _streamed(request, followed_frames(request, operation, asking))
+        return _streamed(request, followed(request, operation, asking))
     result = await operation.result(asking)
     answer = GraphqlAnswer(
         data=result.data,
@@ -124,7 +126,7 @@ async def ask_graphql(
         extensions=_extensions(operation, asking),
     )
     if streams:
-        return _streamed(request, only_frames(answer))
+        return _streamed(request, only(answer))
     return _json(request, answer, asking=asking)
 
 
@@ -171,7 +173,7 @@ async def _charge(request: ApiRequest, operation: Operation) -> None:
 def _refused(request: ApiRequest, streams: bool, *errors: Exception) -> Response[GraphqlAnswer]:
     answer = GraphqlAnswer(errors=told_errors(request, errors))
     if streams:
-        return _streamed(request, only_frames(answer))
+        return _streamed(request, only(answer))
     return _json(request, answer)
 
 
@@ -191,14 +193,16 @@ def _json(
     return Response(content, status_code=status, media_type=form, headers=headers)  # type: ignore[arg-type]
 
 
-def _streamed(request: ApiRequest, frames: AsyncGenerator[bytes, None]) -> _Streamed:
+def _streamed(request: ApiRequest, items: AsyncGenerator[Shown | None, None]) -> _Streamed:
     keys: Keys = request.app.state.api_keys
     stream = EventStream(
-        frames,
+        items,
+        0,
         request.doors.draining,
         request.app.state.streams,
         partial(keys.closed, request.auth.key),
-        partial(last_frames, request),
+        write=write,
+        last=last_frames,
     )
     return _Streamed(stream)
 

@@ -21,7 +21,6 @@ from aigestion.api.v1.stream import (
     After,
     LastEventId,
     check_room,
-    follow,
     position_behind,
     streaming,
 )
@@ -105,9 +104,8 @@ async def stream_events(
     """
     _check_types(types)
     after = position_behind(after, last_event_id)
-    doors, tenant = request.doors, request.tenant
     await check_room(request, min_position)
-    return streaming(request, follow(doors, tenant, matching(types=tuple(types or ())), after))
+    return streaming(request, matching(types=tuple(types or ())), after)
 
 
 def _check_types(types: list[str] | None) -> None:

@@ -10,10 +10,12 @@ from pydantic import Field, RootModel, StringConstraints
 
 from aigestion.api.answers import POSITION_HEADER, Answered, IdempotencyKey, problems
 from aigestion.api.body import Body, JsonObject, Text
+from aigestion.api.doors import Doors
 from aigestion.api.limits import CHARGE
 from aigestion.api.request import ApiRequest
 from aigestion.commands.conversation.ask_again import AskAgain
 from aigestion.commands.conversation.post_interaction import Action, Chat, PostInteraction, Voice
+from aigestion.kernel.context import Context
 from aigestion.kernel.errors import NotFound
 from aigestion.ratelimit.routes import Charge
 
@@ -113,11 +115,19 @@ async def post_interaction(
     idempotency_key: IdempotencyKey = None,
 ) -> Answered[InteractionPosted]:
     """Record what a user writes, says or does. The agent's answer comes over the stream."""
-    command = PostInteraction(conversation_id=conversation_id, what=data.root.what())
     context = await request.context(idempotency_key)
-    outcome = await request.doors.dispatcher.dispatch(command, context)
+    posted = await recorded(request.doors, context, conversation_id, data.root.what())
+    return Answered(posted, posted.position)
+
+
+async def recorded(
+    doors: Doors, context: Context, conversation_id: UUID, what: Chat | Voice | Action
+) -> InteractionPosted:
+    """Record what a user writes, says or does."""
+    command = PostInteraction(conversation_id=conversation_id, what=what)
+    outcome = await doors.dispatcher.dispatch(command, context)
     (posted,) = outcome.events
-    return Answered(InteractionPosted(posted.id, posted.position), posted.position)
+    return InteractionPosted(posted.id, posted.position)
 
 
 @post(

@@ -21,10 +21,12 @@ from aigestion.api.answers import (
     problems,
     reading,
 )
+from aigestion.api.doors import Doors
 from aigestion.api.parameters import AGENT_CHARS_MAX, MOMENT_CHARS_MAX, checked_text, period
 from aigestion.api.request import ApiRequest
 from aigestion.commands.run.cancel_run import CancelRun
 from aigestion.commands.run.state import Origin
+from aigestion.kernel.context import Context
 from aigestion.kernel.errors import NotFound
 from aigestion.queries.answer import Page
 from aigestion.queries.runs import Run, RunFilter, RunState, RunSummary
@@ -108,14 +110,19 @@ async def cancel_run(
     reply that was finished first stays as it is. Again is no news; 409 `run-ended` if the run replied
     or failed.
     """
-    doors, context = request.doors, await request.context(idempotency_key)
+    asked = await stop(request.doors, await request.context(idempotency_key), run_id)
+    return Answered(asked, asked.position)
+
+
+async def stop(doors: Doors, context: Context, run_id: UUID) -> CancelRequested:
+    """Ask that a run of the tenant stops."""
     try:
         outcome = await doors.dispatcher.dispatch(CancelRun(run_id=run_id), context)
     except NotFound:  # or only heard so far
-        run = (await doors.runs.run(request.tenant, run_id)).data
+        run = (await doors.runs.run(context.tenant, run_id)).data
         heard = Origin(run.conversation_id, run.agent)
         outcome = await doors.dispatcher.dispatch(CancelRun(run_id=run_id, heard=heard), context)
-    return Answered(CancelRequested(run_id, outcome.position), outcome.position)
+    return CancelRequested(run_id, outcome.position)
 
 
 runs = Router("/runs", route_handlers=[list_runs, read_run, cancel_run], tags=["Runs"])

@@ -86,10 +86,10 @@ def doubled(levels: int) -> str:
     ids=["length", "tokens", "depth", "aliases", "repeats", "doubled", "doubled often", "spread"],
 )
 def test_a_bomb_is_refused_by_what_it_is_made_of(document: str, expected: tuple[str, int]) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
 
     assert refused(document) == expected
-    assert time.perf_counter() - began < A_SECOND
+    assert time.process_time() - began < A_SECOND
 
 
 def test_what_is_within_the_limits_goes_on_to_the_schema() -> None:

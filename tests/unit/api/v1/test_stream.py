@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from aigestion.api.v1.stream import follow, shown_of
+from aigestion.api.following import Shown, follow, shown_of
+from aigestion.api.sse import frame
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.commands.conversation.start_conversation import StartConversation
 from aigestion.commands.run.cancel_run import CancelRun
@@ -42,19 +43,19 @@ class Watcher:
         self, world: World, conversation: UUID | None, after: int = 0, *types: str
     ) -> None:
         query = matching(types=types) if conversation is None else shown_of(conversation)
-        self._frames: AsyncGenerator[bytes, None] = follow(
+        self._items: AsyncGenerator[Shown | None, None] = follow(
             world.doors, TENANT, query, after, conversation
         )
 
     async def next(self) -> Frame:
-        return Frame(await asyncio.wait_for(anext(self._frames), WAIT_SECONDS))
+        return Frame(frame(await asyncio.wait_for(anext(self._items), WAIT_SECONDS)))
 
     async def events(self, count: int) -> list[tuple[int | None, str]]:
         frames = [await self.next() for _ in range(count)]
         return [(frame.id, frame.event) for frame in frames]
 
     async def leave(self) -> None:
-        await self._frames.aclose()
+        await self._items.aclose()
 
 
 @pytest.fixture
