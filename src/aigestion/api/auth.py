@@ -15,6 +15,7 @@ from aigestion.api.doors import Doors
 from aigestion.api.errors import AnyConnection
 from aigestion.api.keys import PresentedKey, parse_key, same_hash, token_hash
 from aigestion.api.limits import OPERATOR, Charging
+from aigestion.api.parameters import refuse_null
 from aigestion.api.request import Caller
 from aigestion.api.scopes import NEEDED
 from aigestion.events.directory import Scope
@@ -133,6 +134,7 @@ async def require_key(request: AnyRequest) -> None:
     """Lets in who has an API key of a tenant with the scope of this route, and notes who it is."""
     request.scope["auth"] = await _caller(request)
     _require_scope(request)
+    refuse_null(request)
 
 
 async def require_key_within_limits(request: AnyRequest) -> None:
@@ -141,6 +143,7 @@ async def require_key_within_limits(request: AnyRequest) -> None:
     caller = request.scope["auth"] = await _caller_within_limits(request, charging)
     await charging.charge(request, caller.key.key_id, caller.tenant)
     _require_scope(request)
+    refuse_null(request)
 
 
 async def caller_of(connection: AnyConnection) -> Caller:

@@ -1,11 +1,28 @@
 """Checks of query parameters that a type cannot express."""
 
 from datetime import UTC, datetime
+from typing import Any
+
+from litestar import Request
 
 from aigestion.queries.answer import invalid
 
 AGENT_CHARS_MAX = 63
 MOMENT_CHARS_MAX = 64
+
+
+def refuse_null(request: Request[Any, Any, Any]) -> None:
+    """Raises `InvalidInput` for a filter of `null`: the framework takes it for no filter at all.
+
+    It is what a script sends that has nothing to say, and it would be answered with everything.
+    """
+    if b"null" not in request.scope["query_string"]:
+        return
+    for name, field in request.route_handler.parsed_fn_signature.parameters.items():
+        given = getattr(field.kwarg_definition, "name", None) or name
+        texts = any(inner.annotation is str for inner in field.inner_types)
+        if field.is_optional and not texts and "null" in request.query_params.getall(given, ()):
+            raise invalid(given, "must have a value, or be left out")
 
 
 def checked_text(field: str, value: str) -> str:

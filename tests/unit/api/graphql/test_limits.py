@@ -134,13 +134,13 @@ def test_nothing_is_dear_to_refuse() -> None:
         "#\n" * (CHARS_MAX // 2),
         '{ search(q: "' + "x" * (CHARS_MAX - 50) + '") { nextCursor } }',
     ]
-    began = time.perf_counter()
+    began = time.process_time()
 
     for bomb in bombs:
         with suppress(Unusable):
             Operation(bomb)
 
-    assert time.perf_counter() - began < A_SECOND
+    assert time.process_time() - began < A_SECOND
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,9 @@ async def test_every_filter_reaches_the_query(world: World, client: Client) -> N
 @pytest.mark.parametrize(
     ("query", "field"),
     [
+        ("state=null", "state"),
+        ("state=failed&state=null", "state"),
+        ("conversation_id=null", "conversation_id"),
         ("conversation_id=1", "conversation_id"),
         ("agent=", "agent"),
         (f"agent={'a' * 64}", "agent"),
