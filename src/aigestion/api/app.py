@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.routes import HTTPRoute
 
-from aigestion.api import system
+from aigestion.api import dashboard, system
 from aigestion.api.auth import Keys, require_key, require_key_within_limits
 from aigestion.api.body import BODY_BYTES_MAX
 from aigestion.api.doors import Doors, Operations
@@ -21,6 +21,7 @@ from aigestion.api.scopes import Scopes
 from aigestion.api.sse import OpenStreams
 from aigestion.api.v1.agents import agents
 from aigestion.api.v1.analytics import analytics
+from aigestion.api.v1.caller import read_caller
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
 from aigestion.api.v1.events import read_events, stream_events
@@ -66,11 +67,13 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     stream_events,
                     documents,
                     keys,
+                    read_caller,
                     agents,
                 ],
             ),
             Router("/v1", route_handlers=[projections, tenants]),
             *system.ROUTES,
+            *dashboard.ROUTES,
         ],
         state=State(
             {

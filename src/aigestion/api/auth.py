@@ -141,7 +141,7 @@ def _require_scope(request: AnyRequest) -> None:
     if needed == "operator":
         if caller.tenant != OPERATOR_TENANT or "admin" not in caller.scopes:
             raise Forbidden("Only the operator may do this.")
-    elif needed is not None and needed not in caller.scopes:
+    elif needed not in (None, "key") and needed not in caller.scopes:
         raise ScopeMissing(f"This key lacks the scope `{needed}`.", scope=needed)
 
 
