@@ -30,6 +30,15 @@ export function bucketName(start: number, bucket: Bucket, zone: string): string 
   return clock(zone, bucket === "day" ? day : { ...day, hour: "2-digit", minute: "2-digit" }).format(start);
 }
 
+/** The name of a place on a time axis whose places are so many seconds apart. */
+export function timeTick(seconds: number, apart: number, zone: string): string {
+  const options: Intl.DateTimeFormatOptions =
+    apart < 86_400 ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" };
+  const at = seconds * 1_000;
+  const text = clock(zone, options).format(at);
+  return text === "00:00" ? clock(zone, { day: "numeric", month: "short" }).format(at) : text;
+}
+
 /** `first_token_p50_seconds` as words. */
 export function words(name: string): string {
   return name.replace(/_seconds$/, "").replaceAll("_", " ");

@@ -16,11 +16,11 @@ export interface Loaded<T> {
 
 export type Ask<T> = (api: Api, signal: AbortSignal) => Promise<Answer<T>>;
 
-/** `question` says in a word what is asked: another one is asked at once. Null asks nothing. */
-export function useAnswer<T>(question: string | null, ask: Ask<T>): Loaded<T> {
+/** `question` says in a word what is asked: another one is asked at once. `lasting`: its answer does not change. */
+export function useAnswer<T>(question: string, ask: Ask<T>, lasting = false): Loaded<T> {
   const { api, live } = useSession();
-  const [held, setHeld] = useState<{ to: string | null; data: T | null; problem: Problem | null }>({
-    to: null,
+  const [held, setHeld] = useState<{ to: string; data: T | null; problem: Problem | null }>({
+    to: "",
     data: null,
     problem: null,
   });
@@ -30,7 +30,7 @@ export function useAnswer<T>(question: string | null, ask: Ask<T>): Loaded<T> {
 
   const load = useCallback(
     async (replace: boolean) => {
-      if (question === null || (under.current && !replace)) return;
+      if (under.current && !replace) return;
       under.current?.abort();
       const mine = new AbortController();
       under.current = mine;
@@ -55,13 +55,13 @@ export function useAnswer<T>(question: string | null, ask: Ask<T>): Loaded<T> {
 
   useEffect(() => {
     void load(true);
-    const stop = live.onPulse(() => void load(false));
+    const stop = lasting ? () => {} : live.onPulse(() => void load(false));
     return () => {
       stop();
       under.current?.abort();
       under.current = null;
     };
-  }, [load, live]);
+  }, [load, live, lasting]);
 
   return { data: held.data, problem: held.problem, busy: held.to !== question, retry: () => void load(true) };
 }

@@ -48,11 +48,12 @@ export function linesOfValues(answered: Answered, dimension: string, measure: st
     const group = groups.get(value) ?? new Map<number, Row>();
     groups.set(value, group.set(startOfRow(row), row));
   }
-  const all = [...groups].map(([value, rows]) => ({
+  const each = [...groups].map(([value, rows]) => ({
     value,
     label: value ?? `no ${words(dimension)}`,
     numbers: starts.map((start) => numberOf(rows.get(start), measure, unit)),
   }));
+  const all = each.filter((one) => one.numbers.some(Boolean));
   all.sort((one, other) => sum(other.numbers) - sum(one.numbers) || one.label.localeCompare(other.label));
   const series = all.slice(0, SERIES_MAX);
   return { starts, end: answered.end, series, left: all.length - series.length, unit };

@@ -2,24 +2,29 @@
 
 import type uPlot from "uplot";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Place } from "../address.ts";
 import { bucketName, figure } from "../format.ts";
 import type { Lines } from "../series.ts";
 import { useTheme } from "../theme.ts";
 import type { Bucket } from "../types.ts";
+import { Legend } from "./legend.tsx";
 import { dataOf, drawn, pointAt, resized } from "./plot.ts";
 
 interface Props {
+  place: Place;
   name: string;
   lines: Lines;
   bucket: Bucket;
   zone: string;
+  /** The dimension that the lines are values of. */
+  split: string | null;
   /** Where a bucket leads; null: nowhere. */
   behind: ((index: number) => string) | null;
 }
 
 const STEPS: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -7, PageUp: 7 };
 
-export function Chart({ name, lines, bucket, zone, behind }: Props) {
+export function Chart({ place, name, lines, bucket, zone, split, behind }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const theme = useTheme();
@@ -84,6 +89,7 @@ export function Chart({ name, lines, bucket, zone, behind }: Props) {
         <span>{when}</span>
         {behind && <a href={behind(at)}>What is behind it</a>}
       </p>
+      <Legend place={place} lines={lines} at={at} split={split} />
     </div>
   );
 }

@@ -2,9 +2,18 @@
 
 import { type Place, changed } from "../address.ts";
 import { type Filter, filtersInAddress, filtersOf } from "../question.ts";
+import { figure } from "../format.ts";
 import type { Lines } from "../series.ts";
 
-export function Legend({ place, lines, split }: { place: Place; lines: Lines; split: string | null }) {
+interface Props {
+  place: Place;
+  lines: Lines;
+  /** The bucket whose numbers are named. */
+  at: number;
+  split: string | null;
+}
+
+export function Legend({ place, lines, at, split }: Props) {
   const only = (value: string) => {
     const others = filtersOf(place).filter((one: Filter) => one.name !== split);
     changed(place, { only: filtersInAddress([...others, { name: split ?? "", value }]), by: "" });
@@ -14,7 +23,7 @@ export function Legend({ place, lines, split }: { place: Place; lines: Lines; sp
       {lines.series.map((one, n) => (
         <li key={one.label}>
           <span class={`swatch s${n + 1}`} aria-hidden="true" />
-          {one.label}
+          {one.label} <b>{figure(one.numbers[at], lines.unit)}</b>
           {split && one.value !== null && (
             <button type="button" class="small" onClick={() => only(one.value ?? "")} aria-label={`Only ${one.label}`}>
               only

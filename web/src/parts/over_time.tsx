@@ -8,7 +8,6 @@ import { type Lines, isEmpty, linesOfMeasures, linesOfValues } from "../series.t
 import { useSession } from "../session.ts";
 import type { Report } from "../types.ts";
 import { Chart } from "./chart.tsx";
-import { Legend } from "./legend.tsx";
 import { Empty, Whole } from "./states.tsx";
 import { LinesTable } from "./table.tsx";
 
@@ -17,6 +16,8 @@ export interface OverTimePanel {
   report: string;
   /** All of one unit. Split, only one of them is shown, at first the first. */
   measures: string[];
+  /** What they all are; without it each is explained. */
+  about?: string;
 }
 
 export function OverTime({ panel, place }: { panel: OverTimePanel; place: Place }) {
@@ -53,7 +54,7 @@ function Asked({ panel, place, report }: { panel: OverTimePanel; place: Place; r
           </select>
         )}
       </header>
-      <p class="quiet">{meanings(report, shown)}</p>
+      <p class="quiet">{panel.about ?? meanings(report, shown)}</p>
       <Unheeded place={place} report={report} />
       <Whole loaded={loaded}>{(answered) => <Drawn {...{ panel, place, answered, shown }} />}</Whole>
     </>
@@ -71,8 +72,7 @@ function Drawn(props: { panel: OverTimePanel; place: Place; answered: Answered; 
   return (
     <>
       {answered.stale && <p class="note warn">Something may be missing: some events wait in quarantine.</p>}
-      <Chart {...common} />
-      <Legend place={place} lines={lines} split={split} />
+      <Chart {...common} place={place} split={split} />
       <LinesTable {...common} />
     </>
   );
@@ -103,6 +103,10 @@ export function Unheeded({ place, report }: { place: Place; report: Report }) {
 
 function meanings(report: Report, measures: string[]): string {
   const found = measures.map((name) => report.measures.find((one) => one.name === name));
-  const said = found.flatMap((one) => (one ? [`${words(one.name)}: ${one.meaning}`] : []));
+  const said = found.flatMap((one) => (one ? [`${sentence(words(one.name))}: ${one.meaning}`] : []));
   return measures.length === 1 ? (found[0]?.meaning ?? report.meaning) : said.join(" ");
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -46,8 +46,10 @@ export function Passages({ retrieval }: { retrieval: NonNullable<Run["retrieval"
 
 /** A document may have been removed since: then its id is all there is. */
 function Title({ id }: { id: string }) {
-  const { data } = useAnswer<{ title?: string }>(id, (api, signal) =>
-    api.get(`/v1/documents/${encodeURIComponent(id)}`, {}, signal, [404]),
+  const { data } = useAnswer<{ title: string }>(
+    id,
+    (api, signal) => api.get(`/v1/documents/${encodeURIComponent(id)}`, {}, signal),
+    true,
   );
-  return data?.title ? <>{data.title}</> : <code>{id}</code>;
+  return data ? <>{data.title}</> : <code>{id}</code>;
 }

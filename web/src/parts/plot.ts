@@ -1,7 +1,7 @@
 /** uPlot, set up in the page's colours. */
 
 import uPlot from "uplot";
-import { tick } from "../format.ts";
+import { tick, timeTick } from "../format.ts";
 import type { Lines } from "../series.ts";
 
 const DASHES = [[], [7, 4], [2, 3], [10, 4, 2, 4], [5, 2], [1, 2]];
@@ -32,7 +32,7 @@ export function drawn(box: HTMLElement, lines: Lines, zone: string, hands: Hands
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), zone),
     scales: { y: { range: (_, low, high) => [Math.min(low ?? 0, 0), high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { ...axis, space: 70 },
+      { ...axis, space: 64, values: (_, ticks, __, ___, apart) => ticks.map((one) => timeTick(one, apart, zone)) },
       { ...axis, size: 56, values: (_, ticks) => ticks.map((one) => tick(one, lines.unit)) },
     ],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },

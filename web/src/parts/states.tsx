@@ -32,7 +32,7 @@ export function Failed({ problem, retry }: { problem: Problem; retry: () => void
 /** The answer, or why there is none (yet). */
 export function Whole<T>({ loaded, children }: { loaded: Loaded<T>; children: (data: T) => ComponentChildren }) {
   const { data, problem, busy, retry } = loaded;
-  if (data === null) return problem ? <Failed problem={problem} retry={retry} /> : <Loading />;
+  if (data === null) return problem && !busy ? <Failed problem={problem} retry={retry} /> : <Loading />;
   return (
     <div class="whole" aria-busy={busy}>
       {problem && !busy && (

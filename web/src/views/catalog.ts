@@ -54,16 +54,19 @@ export const REPORT_VIEWS: ReportView[] = [
     overTime: [
       {
         name: "Until the whole answer",
+        about: "From the question to the whole answer: 50, 95 and 99 % of the calls are faster.",
         report: "latency",
         measures: ["call_p50_seconds", "call_p95_seconds", "call_p99_seconds"],
       },
       {
         name: "Until the first token",
+        about: "From the question to the first token: 50, 95 and 99 % of the calls are faster.",
         report: "latency",
         measures: ["first_token_p50_seconds", "first_token_p95_seconds", "first_token_p99_seconds"],
       },
       {
         name: "From message to reply",
+        about: "From the user's message to the reply: 50, 95 and 99 % of the replies are faster.",
         report: "agents",
         measures: ["reply_p50_seconds", "reply_p95_seconds", "reply_p99_seconds"],
       },
