@@ -79,6 +79,7 @@ class PageFold:
         self._view = view
         self._begin = begin
         self._end = end
+        self._counted: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         self.compared = 0
 
     def differences(self, page: Mapping[str, Any]) -> Differences:
@@ -153,7 +154,10 @@ class PageFold:
             filters=(only,) if only and only[0] in names else (),
             tz=self._view.tz,
         )
-        return folded(self._log, self._tenant, checked(question))
+        key = report.name, *by
+        if key not in self._counted:
+            self._counted[key] = folded(self._log, self._tenant, checked(question))
+        return self._counted[key]
 
 
 def _words(name: str) -> str:

@@ -24,7 +24,7 @@ function ReadModels() {
   return (
     <section class="card" aria-label="Read models">
       <h2>Read models</h2>
-      <p class="quiet">As the process that answers knows them. What is in quarantine only the operator sees.</p>
+      <p class="quiet">As the process that answers knows them. Which keys are in quarantine only the operator sees.</p>
       <Whole loaded={loaded}>
         {({ items }) => {
           const most = Math.max(...items.map((one) => one.lag), 1);
@@ -36,10 +36,10 @@ function ReadModels() {
                     <th scope="col">Read model</th>
                     <th scope="col">State</th>
                     <th scope="col" class="number">
-                      Position
+                      Events behind
                     </th>
                     <th scope="col" class="number">
-                      Events behind
+                      Position
                     </th>
                     <th scope="col" class="number">
                       In quarantine
@@ -56,11 +56,11 @@ function ReadModels() {
                       <td>
                         <StateMark state={one.state} /> {one.error}
                       </td>
-                      <td class="number">{figure(one.position, "count")}</td>
                       <td class="number">
                         {figure(one.lag, "count")}
                         <span class="bar" aria-hidden="true" style={{ width: `${(one.lag / most) * 100}%` }} />
                       </td>
+                      <td class="number">{figure(one.position, "count")}</td>
                       <td class="number">{figure(one.parked_events, "count")}</td>
                       <td>{one.building ? `${one.building.stage} at ${figure(one.building.position, "count")}` : "–"}</td>
                     </tr>
