@@ -151,6 +151,7 @@ def test_figures_follow_what_happens_at_most_once_a_second(seeded: Seeded) -> No
     assert seen["after"] - seen["before"] == 15
     assert len(seen["gaps"]) >= 2
     assert min(seen["gaps"]) >= 900
+    assert seen["spent"] == 1  # then half of the key's requests of a minute were gone
 
 
 def test_every_view_is_whole_light_and_dark_wide_and_narrow(seeded: Seeded) -> None:

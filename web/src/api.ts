@@ -28,6 +28,8 @@ type Expected = readonly number[];
 export class Api {
   readonly #key: string;
   readonly #onRefused: () => void;
+  /** Half of what the key may ask for in a minute is gone, where there is a limit. */
+  spent = false;
 
   /** `onRefused` is called when the key opens nothing (any more). */
   constructor(key: string, onRefused: () => void = () => {}) {
@@ -61,6 +63,7 @@ export class Api {
       if (signal?.aborted) throw error;
       throw new Problem(0, "unreachable", "The server cannot be reached.");
     }
+    this.spent = Number(response.headers.get("RateLimit-Remaining")) < Number(response.headers.get("RateLimit-Limit")) / 2;
     if (response.ok || expected.includes(response.status)) return response;
     const problem = await problemOf(response);
     if (problem.status === 401) this.#onRefused();

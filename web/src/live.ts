@@ -6,6 +6,8 @@ import { serverEvents } from "./sse.ts";
 export type LiveState = "connecting" | "live" | "waiting" | "polling";
 
 const PULSE_MS_MIN = 1_000;
+/** The other half of what a key may ask for is for others. */
+const PULSE_MS_SPENT = 10_000;
 /** How often to look where the key may not follow the log. */
 const POLL_MS = 30_000;
 const WAIT_MS_MIN = 500;
@@ -50,7 +52,8 @@ export class Live {
   /** A pulse, as soon as one may be, and not before `seconds` have passed. */
   again(seconds = 0): void {
     if (this.#due !== undefined || this.#gone.signal.aborted) return;
-    const wait = Math.max(seconds * 1_000, this.#pulsedAt + PULSE_MS_MIN - performance.now(), 0);
+    const apart = this.#api.spent ? PULSE_MS_SPENT : PULSE_MS_MIN;
+    const wait = Math.max(seconds * 1_000, this.#pulsedAt + apart - performance.now(), 0);
     this.#due = setTimeout(this.#pulse, wait);
   }
 
