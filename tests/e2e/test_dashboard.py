@@ -118,6 +118,8 @@ def test_from_a_point_of_a_chart_to_the_steps_of_a_run(seeded: Seeded) -> None:
     assert "agent: clerk" in seen["afterReload"]["filters"]
     assert seen["behind"]["hash"].startswith("#/behind?")
     assert set(seen["behind"]["agents"]) == {"clerk"}
+    assert seen["firstPage"] == 50
+    assert len(set(seen["links"])) == len(seen["links"]) > 50
     assert set(seen["replied"]) == {"✓ replied"}
     assert seen["steps"][:3] == ["Heard", "Started", "Context retrieved"]
     assert seen["steps"][3:] in (
@@ -151,7 +153,7 @@ def test_figures_follow_what_happens_at_most_once_a_second(seeded: Seeded) -> No
     assert seen["after"] - seen["before"] == 15
     assert len(seen["gaps"]) >= 2
     assert min(seen["gaps"]) >= 900
-    assert seen["spent"] == 1  # then half of the key's requests of a minute were gone
+    assert seen["spent"] <= 2  # in six seconds, as half of the key's requests of a minute were gone
 
 
 def test_every_view_is_whole_light_and_dark_wide_and_narrow(seeded: Seeded) -> None:

@@ -34,6 +34,11 @@ export async function drillDown(visit: Visit) {
   await page.getByRole("heading", { name: "What is behind it" }).waitFor();
   await visit.settled();
   const behind = { hash: new URL(page.url()).hash, runs: await column(visit, "Runs", 2), agents: await column(visit, "Runs", 3) };
+  const runs = page.getByRole("region", { name: "Runs", exact: true });
+  const [firstPage, more] = [behind.runs.length, runs.getByRole("button", { name: "Show more" })];
+  await more.click();
+  await more.waitFor({ state: "detached" });
+  const links = await runs.locator("tbody a").evaluateAll((all) => all.map((one) => one.getAttribute("href")));
   await page.getByLabel("State").selectOption("replied");
   await visit.settled();
   const replied = await column(visit, "Runs", 2);
@@ -57,7 +62,7 @@ export async function drillDown(visit: Visit) {
   await visit.settled();
   const back = new URL(page.url()).hash;
 
-  return { thirtyDays, weeks, legend, address, afterReload, behind, replied, steps, timeline, focused, messages, back };
+  return { thirtyDays, weeks, legend, address, afterReload, behind, replied, firstPage, links, steps, timeline, focused, messages, back };
 }
 
 async function buckets(visit: Visit): Promise<number> {

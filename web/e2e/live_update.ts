@@ -43,7 +43,7 @@ export async function liveUpdate(visit: Visit) {
     return route.fulfill({ response, headers });
   });
   asked.length = 0;
-  for (let n = 0; n < COUNT; n += 1) {
+  for (let n = 0; n < 2 * COUNT; n += 1) {
     await act(visit, n);
     await page.waitForTimeout(PAUSE_MS);
   }

@@ -7,7 +7,7 @@ import { ask, asked, wordOf } from "../question.ts";
 import { useSession } from "../session.ts";
 import type { Report, Row } from "../types.ts";
 import { Unheeded } from "./over_time.tsx";
-import { Empty, Whole } from "./states.tsx";
+import { Empty, Stale, Whole } from "./states.tsx";
 
 export interface BreakdownPanel {
   name: string;
@@ -38,13 +38,16 @@ function Asked({ panel, place, report }: { panel: BreakdownPanel; place: Place; 
       <p class="quiet">{report.meaning}</p>
       <Unheeded place={unheeded} report={report} />
       <Whole loaded={loaded}>
-        {({ rows }) =>
-          rows.length ? (
-            <Table panel={panel} report={report} rows={rows} />
-          ) : (
-            <Empty>Nothing of this happened in this time.</Empty>
-          )
-        }
+        {({ rows, stale }) => (
+          <>
+            <Stale stale={stale} />
+            {rows.length ? (
+              <Table panel={panel} report={report} rows={rows} />
+            ) : (
+              <Empty>Nothing of this happened in this time.</Empty>
+            )}
+          </>
+        )}
       </Whole>
     </>
   );

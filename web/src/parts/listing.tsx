@@ -1,7 +1,7 @@
 /** A list that is asked for page by page. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { type Problem, type Query, asProblem } from "../api.ts";
 import { useAnswer } from "../load.ts";
 import { useSession } from "../session.ts";
@@ -36,18 +36,15 @@ export function Listing<T>({ path, query, none, children }: Props<T>) {
 
 function More<T>({ path, query, page, children }: Omit<Props<T>, "none"> & { page: Page<T> }) {
   const { api } = useSession();
-  const [further, setFurther] = useState<T[]>([]);
-  const [cursor, setCursor] = useState(page.next_cursor);
+  /** Once somebody reads on, the first page stays what it was: a newer one would leave a gap before the second. */
+  const [read, setRead] = useState<Page<T> | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
-  useEffect(() => {
-    if (!further.length) setCursor(page.next_cursor); // a newer first page; what was read behind it stays
-  }, [page.next_cursor]);
+  const { items, next_cursor: cursor } = read ?? page;
 
   const more = async () => {
     try {
       const { data } = await api.get<Page<T>>(path, { ...query, limit: LIMIT, cursor });
-      setFurther([...further, ...data.items]);
-      setCursor(data.next_cursor);
+      setRead({ items: [...items, ...data.items], next_cursor: data.next_cursor });
       setProblem(null);
     } catch (error) {
       setProblem(asProblem(error));
@@ -55,7 +52,7 @@ function More<T>({ path, query, page, children }: Omit<Props<T>, "none"> & { pag
   };
   return (
     <>
-      {children([...page.items, ...further])}
+      {children(items)}
       {problem && <Failed problem={problem} retry={() => void more()} />}
       {cursor && !problem && (
         <button type="button" onClick={() => void more()}>

@@ -8,7 +8,7 @@ import { type Lines, isEmpty, linesOfMeasures, linesOfValues } from "../series.t
 import { useSession } from "../session.ts";
 import type { Report } from "../types.ts";
 import { Chart } from "./chart.tsx";
-import { Empty, Whole } from "./states.tsx";
+import { Empty, Stale, Whole } from "./states.tsx";
 import { LinesTable } from "./table.tsx";
 
 export interface OverTimePanel {
@@ -71,7 +71,7 @@ function Drawn(props: { panel: OverTimePanel; place: Place; answered: Answered; 
   const common = { name: panel.name, lines, bucket: range.bucket, zone: range.zone, behind };
   return (
     <>
-      {answered.stale && <p class="note warn">Something may be missing: some events wait in quarantine.</p>}
+      <Stale stale={answered.stale} />
       <Chart {...common} place={place} split={split} />
       <LinesTable {...common} />
     </>

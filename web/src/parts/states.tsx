@@ -45,6 +45,11 @@ export function Whole<T>({ loaded, children }: { loaded: Loaded<T>; children: (d
   );
 }
 
+/** Said where an answer lacks what waits in quarantine. */
+export function Stale({ stale }: { stale: boolean }) {
+  return stale ? <p class="note warn">Something may be missing: some events wait in quarantine.</p> : null;
+}
+
 /** What the key may see; otherwise what it lacks. */
 export function Needs({ scope, children }: { scope: Scope; children: ComponentChildren }) {
   const { caller } = useSession();

@@ -7,7 +7,7 @@ import { ask, asked, wordOf } from "../question.ts";
 import { useSession } from "../session.ts";
 import type { Report } from "../types.ts";
 import { Unheeded } from "./over_time.tsx";
-import { Empty, Whole } from "./states.tsx";
+import { Empty, Stale, Whole } from "./states.tsx";
 
 export interface TotalsPanel {
   report: string;
@@ -28,18 +28,21 @@ function Asked({ panel, place, report }: { panel: TotalsPanel; place: Place; rep
     <section class="totals" aria-label={`${words(report.name)}, in all`}>
       <Unheeded place={unheeded} report={report} />
       <Whole loaded={loaded}>
-        {({ rows }) => (
-          <dl>
-            {panel.measures.map((name) => {
-              const column = report.measures.find((one) => one.name === name);
-              return (
-                <div key={name} class="tile" data-measure={`${report.name}.${name}`}>
-                  <dt title={column?.meaning}>{words(name)}</dt>
-                  <dd>{figure(rows[0]?.[name] as number | null | undefined, column?.unit ?? null)}</dd>
-                </div>
-              );
-            })}
-          </dl>
+        {({ rows, stale }) => (
+          <>
+            <Stale stale={stale} />
+            <dl>
+              {panel.measures.map((name) => {
+                const column = report.measures.find((one) => one.name === name);
+                return (
+                  <div key={name} class="tile" data-measure={`${report.name}.${name}`}>
+                    <dt title={column?.meaning}>{words(name)}</dt>
+                    <dd>{figure(rows[0]?.[name] as number | null | undefined, column?.unit ?? null)}</dd>
+                  </div>
+                );
+              })}
+            </dl>
+          </>
         )}
       </Whole>
     </section>
