@@ -6,25 +6,32 @@ BIN := $(VENV)/bin
 PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 STAMP := $(VENV)/.installed
+# The page `/dashboard`: built by the Node that a wheel brings, into the package.
+PAGE := src/aigestion/api/dashboard_built/index.html
+NODE_MODULES := web/node_modules/.package-lock.json
+NPM := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: up up-full test check format lock reference wheel bench clean
+.PHONY: up up-full test check page format lock reference wheel bench clean
 
-up: $(STAMP)
+up: $(PAGE)
 	$(BIN)/aigestion up
 
-up-full: $(STAMP)
+up-full: $(PAGE)
 	$(BIN)/aigestion up --search elasticsearch
 
-test: $(STAMP)
+test: $(PAGE)
 	$(BIN)/pytest
 
-check: $(STAMP)
+check: $(PAGE)
 	$(BIN)/ruff format --check src tests bench examples deploy
 	$(BIN)/ruff check src tests bench examples deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NPM) run --silent check
 	$(BIN)/python -m aigestion.reference --check
 	sh deploy/try_wheel.sh $(BIN)/python
+
+page: $(PAGE)
 
 format: $(STAMP)
 	$(BIN)/ruff format src tests bench examples deploy
@@ -48,7 +55,7 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.replay.beside
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) dist build web/node_modules $(dir $(PAGE))
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "AIGestion needs Python 3.11 or newer on the PATH."; exit 1; }
@@ -56,3 +63,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
+
+$(NODE_MODULES): web/package-lock.json web/package.json web/.npmrc | $(STAMP)
+	$(NPM) ci --silent --no-fund --no-audit
+	@touch $@
+
+$(PAGE): $(NODE_MODULES) web/index.html web/vite.config.ts web/tsconfig.json $(shell find web/src -type f)
+	$(NPM) run --silent build -- --logLevel warn

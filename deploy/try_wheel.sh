@@ -12,7 +12,7 @@ wheel=$(ls "$work"/dist/*.whl)
 cd "$work"
 "$python" - "$work" <<'PY'
 """Start the installed program, ask it one question, stop it."""
-import os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, time, urllib.request
 from pathlib import Path
 
 work = Path(sys.argv[1])
@@ -29,6 +29,9 @@ try:
         cwd=work, capture_output=True, text=True, timeout=120, check=True,
     ).stdout
     assert "dense position" in answer and "passage" in answer, answer
+    url = json.loads((work / "data/connect.json").read_text())["http_url"]
+    with urllib.request.urlopen(f"{url}/dashboard", timeout=30) as page:
+        assert b'src="/dashboard/assets/' in page.read(), "the wheel has no page"
 finally:
     up.send_signal(signal.SIGTERM)
     code = up.wait(20)

@@ -74,7 +74,10 @@ def test_what_is_copied_into_the_image_is_there_and_not_ignored() -> None:
 def test_the_image_runs_as_a_plain_user_from_a_base_that_can_be_pinned() -> None:
     text = _dockerfile()
 
-    assert re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
+    assert re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE) == [
+        "${NODE_IMAGE}",
+        *["${PYTHON_IMAGE}"] * 2,
+    ]
     last_stage = text[text.rindex("\nFROM ") :]
     assert "\nUSER 10001:10001\n" in last_stage
     assert '\nENTRYPOINT ["aigestion"]\n' in last_stage

@@ -33,20 +33,27 @@ REASONS = ("timeout", "overloaded", "refused")
 
 
 def seeded_history(
-    interactions: int, *, seed: int = 7, tenants: tuple[str, ...] = ("demo", "other")
+    interactions: int,
+    *,
+    seed: int = 7,
+    tenants: tuple[str, ...] = ("demo", "other"),
+    agents: tuple[str, ...] = AGENTS,
+    begin: datetime = BEGIN,
 ) -> History:
     """Interactions of users in random order of time, with all that followed of each."""
-    world = _World(random.Random(seed))
+    world = _World(random.Random(seed), agents, begin)
     for tenant in tenants:
-        world.happened(BEGIN, document(f"harbour-{tenant}", "Ships may moor."), tenant)
+        world.happened(begin, document(f"harbour-{tenant}", "Ships may moor."), tenant)
     for _ in range(interactions):
         world.interaction(world.chance.choice(tenants))
     return world.history
 
 
 class _World:
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, agents: tuple[str, ...], begin: datetime) -> None:
         self.chance = chance
+        self.agents = agents
+        self.begin = begin
         self.history = History()
 
     def happened(self, moment: datetime, event: Event, tenant: str) -> Recorded[Any]:
@@ -57,13 +64,13 @@ class _World:
 
     def interaction(self, tenant: str) -> None:
         chance = self.chance
-        moment = BEGIN + timedelta(seconds=chance.uniform(0, DAYS * 86_400))
+        moment = self.begin + timedelta(seconds=chance.uniform(0, DAYS * 86_400))
         moment = moment.replace(microsecond=chance.randrange(1_000_000))
         user = chance.randrange(USERS)
         whose: dict[str, Any] = {
             "conversation_id": id_of(f"{tenant}/{user}/{chance.randrange(3)}"),
             "user_id": f"user-{user}",
-            "agent": chance.choice(AGENTS),
+            "agent": chance.choice(self.agents),
         }
         match chance.randrange(10):
             case 0 | 1 | 2:
@@ -86,7 +93,7 @@ class _World:
         self.happened(moment, RunStarted(**of_run, in_reply_to=heard.id), tenant)
         moment += _seconds(chance, 0.3)
         found = tuple(
-            RetrievedPassage(id_of("harbour"), n, chance.random())
+            RetrievedPassage(id_of(f"harbour-{tenant}"), n, chance.random())
             for n in range(chance.choice((0, 0, 1, 4)))
         )
         self.happened(moment, RunContextRetrieved(run_id=run_id, turns=2, passages=found), tenant)

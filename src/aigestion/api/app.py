@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.routes import HTTPRoute
 
-from aigestion.api import system
+from aigestion.api import dashboard, system
 from aigestion.api.auth import Keys, require_key, require_key_within_limits
 from aigestion.api.body import BODY_BYTES_MAX
 from aigestion.api.compression import compression
@@ -23,6 +23,7 @@ from aigestion.api.request import ApiRequest
 from aigestion.api.scopes import Scopes
 from aigestion.api.v1.agents import agents
 from aigestion.api.v1.analytics import analytics
+from aigestion.api.v1.caller import read_caller
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
 from aigestion.api.v1.events import read_events, stream_events
@@ -74,6 +75,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     stream_events,
                     documents,
                     keys,
+                    read_caller,
                     agents,
                 ],
             ),
@@ -81,6 +83,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
             Router("/", before_request=guard, route_handlers=[ask_graphql]),
             graphql_page,
             *system.ROUTES,
+            *dashboard.ROUTES,
         ],
         state=State(
             {

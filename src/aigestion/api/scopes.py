@@ -13,7 +13,9 @@ from aigestion.events.directory import Scope
 NEEDED = "needed"
 """Where a route handler keeps its line of the table."""
 
-NEEDED_BY: Mapping[str, Scope | Literal["operator"]] = {
+Need = Scope | Literal["operator", "key"]
+
+NEEDED_BY: Mapping[str, Need] = {
     "POST /graphql": "read",
     "GET /v1/agents": "read",
     "GET /v1/agents/{name}": "read",
@@ -23,6 +25,7 @@ NEEDED_BY: Mapping[str, Scope | Literal["operator"]] = {
     "GET /v1/agents/{name}/versions": "read",
     "GET /v1/analytics": "read",
     "GET /v1/analytics/{report}": "read",
+    "GET /v1/caller": "key",
     "GET /v1/conversations": "read",
     "POST /v1/conversations": "write",
     "GET /v1/conversations/{conversation_id}": "read",
@@ -55,7 +58,7 @@ NEEDED_BY: Mapping[str, Scope | Literal["operator"]] = {
     "GET /v1/tenants": "operator",
     "POST /v1/tenants": "operator",
 }
-"""A key's scope, or who runs this installation. The operator may also see what `/v1/projections` shows."""
+"""A key's scope, any `key`, or who runs this installation. The operator may also see what `/v1/projections` shows."""
 
 SOCKETS_NEED: Mapping[str, Scope] = {"/v1/conversations/{conversation_id}/socket": "events"}
 """What a socket asks of who opens it; each message may ask for more."""
@@ -79,5 +82,7 @@ class Scopes(ReceiveRoutePlugin):
                 handler.security = handler.security or _security(needed)
 
 
-def _security(needed: Scope | Literal["operator"]) -> list[SecurityRequirement]:
-    return OPERATOR if needed == "operator" else [{"key": [needed]}]
+def _security(needed: Need) -> list[SecurityRequirement]:
+    if needed == "operator":
+        return OPERATOR
+    return [{"key": [] if needed == "key" else [needed]}]

@@ -54,6 +54,7 @@ def welcome(doors: "Doors", data_dir: Path) -> str:
     """What runs where, and what to try next."""
     rows = [
         ("HTTP API", doors.http_url, "try it out at /schema"),
+        ("dashboard", f"{doors.http_url}/dashboard", "sign in with the API key"),
         ("API key", doors.api_key or "none", f"kept in {data_dir / 'demo.key'}"),
         ("NATS", doors.nats_url, f"subscribe to events.{doors.tenant}.>"),
         ("PostgreSQL", doors.postgres_dsn.rpartition("@")[2], "the event log, and read models"),
