@@ -53,6 +53,7 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.indexing
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.replay.beside
+	$(BIN)/python -m bench.cli --folds
 
 clean:
 	rm -rf $(VENV) dist build web/node_modules $(dir $(PAGE))

@@ -180,3 +180,11 @@ def test_what_is_not_there_or_fails_is_said_with_a_way_out(seeded: Seeded) -> No
     assert "before" in seen["backwards"]
     assert all("Failed to load resource" in line for line in seen["expected"])
     assert "Sign in again" in seen["revoked"]
+
+
+def test_the_graphql_page_answers_and_has_the_same_manners(seeded: Seeded) -> None:
+    seen = seeded.visited("explorer")
+
+    assert {"agent": "assistant"} in seen["agents"]["data"]["agents"]["items"]
+    assert seen["unknown"]["errors"][0]["extensions"]["code"] == "invalid-input"
+    assert seen["overflows"] == [0, 0]

@@ -23,7 +23,7 @@ def visited(scenario: str, url: str, key: str, **more: Any) -> Any:
     nothing against its policy, nothing that an accessibility check finds."""
     report = _run(scenario, {"url": url, "key": key, **more})
     seen = report.pop("seen")
-    assert report == {"console": [], "foreign": [], "policy": [], "axe": []}
+    assert not any(report.values()), report
     return seen
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 AIGESTION = Path(sys.executable).parent / "aigestion"
-READY_SECONDS_MAX = 60
+READY_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 40
 
 

@@ -2,6 +2,7 @@
 
 import { aroundTheViews } from "./around.ts";
 import { drillDown } from "./drill_down.ts";
+import { explorer } from "./explorer.ts";
 import { figures } from "./figures.ts";
 import { byKeys } from "./keys.ts";
 import { liveUpdate } from "./live_update.ts";
@@ -13,6 +14,7 @@ export const SCENARIOS: Record<string, (visit: Visit) => Promise<unknown>> = {
   "sign-in": signIn,
   "drill-down": drillDown,
   keys: byKeys,
+  explorer,
   figures,
   "live-update": liveUpdate,
   around: aroundTheViews,

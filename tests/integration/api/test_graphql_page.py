@@ -31,7 +31,7 @@ part("variables").value = variables;
 listeners["ask submit"]({ preventDefault() {} });
 const began = Date.now();
 const waiting = setInterval(() => {
-  if (!shown().includes(until) && Date.now() - began < 5000) return;
+  if (!shown().includes(until) && Date.now() - began < 20000) return;
   clearInterval(waiting);
   const before = shown();
   if (stop) listeners["stop click"]();
@@ -56,7 +56,7 @@ async def page(wire: Wire, query: str, until: str, **asked: Any) -> dict[str, An
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await asyncio.wait_for(ran.communicate(), 20)
+    output, errors = await asyncio.wait_for(ran.communicate(), 40)
     assert ran.returncode == 0, errors.decode()
     shown: dict[str, Any] = json.loads(output)
     return shown

@@ -1,0 +1,1 @@
+"""How long the audit CLI takes on a long log, and how much memory."""
