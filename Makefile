@@ -11,7 +11,7 @@ PAGE := src/aigestion/api/dashboard_built/index.html
 NODE_MODULES := web/node_modules/.package-lock.json
 NPM := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: up up-full test check page format lock reference wheel bench clean
+.PHONY: up up-full test prove check page format lock reference wheel bench clean
 
 up: $(PAGE)
 	$(BIN)/aigestion up
@@ -21,6 +21,10 @@ up-full: $(PAGE)
 
 test: $(PAGE)
 	$(BIN)/pytest
+
+# A thousand faults, three times, each with a seed that is printed: for the night.
+prove: $(STAMP)
+	for run in 1 2 3; do $(BIN)/aigestion prove --faults 1000 || exit 1; done
 
 check: $(PAGE)
 	$(BIN)/ruff format --check src tests bench examples deploy

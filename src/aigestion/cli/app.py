@@ -15,6 +15,7 @@ from aigestion.cli.explain import explain
 from aigestion.cli.keys import keys
 from aigestion.cli.nats import nats
 from aigestion.cli.projections import projections
+from aigestion.cli.prove import prove
 from aigestion.cli.replay import replay
 from aigestion.cli.roles import api, migrate, project, relay
 from aigestion.cli.settings import settings
@@ -36,6 +37,7 @@ COMMANDS = (
     nats,
     keys,
     doctor,
+    prove,
     settings,
     migrate,
     api,

@@ -27,7 +27,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 ALL = list(commands(aigestion))
-ON_SERVERS = ("settings", "migrate", "api", "relay", "project", "agents")
+ON_SERVERS = ("prove", "settings", "migrate", "api", "relay", "project", "agents")
 
 
 def call(*arguments: str, **environment: str) -> Result:
@@ -50,7 +50,7 @@ def broken_command() -> Iterator[list[BaseException]]:
 
 def test_the_commands_are_the_ones_the_readme_names() -> None:
     assert [path[0] for path in ALL if len(path) == 1] == [
-        "up", "ask", "chat", "events", "explain", "replay", "doctor", "settings",
+        "up", "ask", "chat", "events", "explain", "replay", "doctor", "prove", "settings",
         "migrate", "api", "relay", "project", "agents",
     ]  # fmt: skip
     assert {p[1] for p in ALL if p[0] == "audit"} == {"verify", "export"}

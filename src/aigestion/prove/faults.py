@@ -1,0 +1,74 @@
+"""Which faults there are, and which come when: all of it follows from the seed."""
+
+import random
+from collections.abc import Sequence
+
+import msgspec
+
+from aigestion.kernel.errors import InvalidInput
+
+WEIGHTS: dict[str, int] = {
+    "kill-api": 14,
+    "kill-relay": 14,
+    "kill-project": 12,
+    "kill-agents": 10,
+    "kill-nats": 10,
+    "kill-postgres": 10,
+    "kill-several": 6,
+    "kill-all": 2,
+    "pause-relay": 4,
+    "broker-amnesia": 6,
+    "stream-deleted": 3,
+    "provider-hang": 3,
+    "provider-429": 3,
+    "provider-garbage": 3,
+}
+"""How often each kind comes, beside the others."""
+SEVERAL = 3
+GAP_SECONDS_MAX = 0.5
+OVERLAPPING = 0.25
+"""The share of faults that do not wait until the system has got over the one before."""
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """One fault to come."""
+
+    kind: str
+    pick: float
+    """Chooses a victim among those there are: 0 to 1."""
+    gap_seconds: float
+    """Pause before it."""
+    overlaps: bool
+    """Whether it comes before the system has got over the one before."""
+
+
+def kinds_of(names: str | None) -> tuple[str, ...]:
+    """The kinds that a list with commas names, all of them for None; `InvalidInput` names the unknown."""
+    if names is None:
+        return tuple(WEIGHTS)
+    asked = tuple(name.strip() for name in names.split(",") if name.strip())
+    if unknown := [name for name in asked if name not in WEIGHTS]:
+        raise InvalidInput(
+            f"There is no fault {', '.join(unknown)}; there are {', '.join(WEIGHTS)}."
+        )
+    if not asked:
+        raise InvalidInput(f"Name at least one fault: {', '.join(WEIGHTS)}.")
+    return asked
+
+
+def planned(seed: int, count: int, kinds: Sequence[str]) -> list[Planned]:
+    """So many faults; the same for the same seed and kinds. Every kind comes before one comes by weight."""
+    rng = random.Random(seed)  # noqa: S311
+    first = list(kinds)
+    rng.shuffle(first)
+    weights = [WEIGHTS[kind] for kind in kinds]
+    drawn = rng.choices(list(kinds), weights, k=max(0, count - len(first)))
+    return [
+        Planned(
+            kind,
+            rng.random(),
+            rng.uniform(0.0, GAP_SECONDS_MAX),
+            rng.random() < OVERLAPPING,
+        )
+        for kind in (first + drawn)[:count]
+    ]

@@ -1,0 +1,118 @@
+"""Does to the system what the plan says, and notes what it did."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aigestion.prove.faults import SEVERAL, Planned
+from aigestion.prove.history import Fault, History
+from aigestion.prove.node import Node
+from aigestion.prove.stand_ins import Mode
+from aigestion.prove.system import System
+
+PROVIDER_SECONDS = 2.5
+"""How long the provider misbehaves: longer than its callers' patience."""
+TAKEOVER_SECONDS_MAX = 15.0
+PAUSE_AFTER_TAKEOVER_SECONDS = 1.0
+CALM_SECONDS_MAX = 30.0
+STARTING_MAX = 2
+"""So many processes may still be starting when the next fault comes."""
+POLL_SECONDS = 0.05
+
+
+class Injector:
+    """One run's faults, one after the other."""
+
+    def __init__(self, system: System, history: History) -> None:
+        self._system = system
+        self._history = history
+
+    async def inject(self, plan: Planned) -> Fault:
+        """Do it. Returns when what was killed is being started again."""
+        fault = Fault(kind=plan.kind, victims=(), at=self._history.now())
+        fault.victims, fault.lost_messages = await self._done(plan)
+        self._history.faults.append(fault)
+        self._history.write("fault", fault)
+        return fault
+
+    async def calm(self, fault: Fault) -> None:
+        """Wait, not for ever, until a command sent after the fault is answered and few processes start."""
+        deadline = self._history.now() + CALM_SECONDS_MAX
+        while self._history.now() < deadline:
+            if self._goes_on(fault) and await self._starting() <= STARTING_MAX:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _goes_on(self, fault: Fault) -> bool:
+        recent = reversed(self._history.operations[-200:])
+        return any(one.outcome == "acked" and one.sent_at >= fault.at for one in recent)
+
+    async def _starting(self) -> int:
+        asked = [node.get("/health/live") for node in self._system.nodes.values()]
+        return sum(status != 200 for status, _ in await asyncio.gather(*asked))
+
+    async def _done(self, plan: Planned) -> tuple[tuple[str, ...], int]:
+        """(victims, acknowledged messages the broker lost)."""
+        system = self._system
+        match plan.kind.partition("-"):
+            case "kill", _, "nats":
+                await system.kill_nats()
+                return ("nats",), 0
+            case "kill", _, "postgres":
+                await system.kill_postgres()
+                return ("postgres",), 0
+            case "kill", _, "several":
+                return await self._kill(self._some(plan.pick)), 0
+            case "kill", _, "all":
+                return await self._kill((*system.nodes, "nats", "postgres")), 0
+            case "kill", _, role:
+                return await self._kill((self._one(system.of_role(role), plan.pick).name,)), 0
+            case "broker", _, _:
+                return ("nats",), await system.roll_back_broker()
+            case "stream", _, _:
+                return ("nats",), await system.empty_broker()
+            case "provider", _, how:
+                return await self._misbehave(how)  # type: ignore[arg-type]
+            case _:
+                return await self._pause_leader(), 0
+
+    async def _kill(self, names: Sequence[str]) -> tuple[str, ...]:
+        engines = {"nats": self._system.kill_nats, "postgres": self._system.kill_postgres}
+        for name in names:
+            if name in self._system.nodes:
+                self._system.nodes[name].kill()
+        await asyncio.gather(*(engines[name]() for name in names if name in engines))
+        return tuple(names)
+
+    def _one(self, nodes: Sequence[Node], pick: float) -> Node:
+        return nodes[int(pick * len(nodes))]
+
+    def _some(self, pick: float) -> tuple[str, ...]:
+        names = [*self._system.nodes, "nats", "postgres"]
+        first = int(pick * len(names))
+        step = 1 + int(pick * 1000) % 3
+        return tuple(names[(first + step * n) % len(names)] for n in range(SEVERAL))
+
+    async def _misbehave(self, how: Mode) -> tuple[tuple[str, ...], int]:
+        self._system.provider.mode = how
+        try:
+            await asyncio.sleep(PROVIDER_SECONDS)
+        finally:
+            self._system.provider.mode = "well"
+        return ("provider",), 0
+
+    async def _pause_leader(self) -> tuple[str, ...]:
+        """Stop the leading relay, take its lock from it as a dead machine's is taken, and wake it beside the next."""
+        leader = await self._system.leading_relay()
+        if leader is None or not leader.pause():
+            return ()
+        try:
+            await self._system.cut_sessions("relay")
+            deadline = self._history.now() + TAKEOVER_SECONDS_MAX
+            while self._history.now() < deadline:
+                if (await self._system.leading_relay()) is not None:
+                    break
+                await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(PAUSE_AFTER_TAKEOVER_SECONDS)
+        finally:
+            leader.resume()
+        return (leader.name,)

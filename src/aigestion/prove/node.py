@@ -1,0 +1,116 @@
+"""One process of the throw-away system: kept running, killed and stopped from outside, by its own pid only."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from aigestion.embedded.log_file import last_words
+from aigestion.embedded.privileges import EngineUser
+from aigestion.embedded.process import Command, spawn
+
+RESTART_PAUSE_SECONDS = 0.2
+PROBE_SECONDS_MAX = 2.0
+
+
+class Node:
+    """A role as a process. It dies with the harness; when it ends it is started again, as a supervisor does."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        port: int,
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.name = name
+        self.port = port
+        self.starts = 0
+        self.paused = False
+        self._command = Command(
+            engine=name,
+            argv=(sys.executable, "-m", "aigestion", *arguments),
+            folder=folder,
+            user=EngineUser(),
+            pid_file=folder / f"{name}.pid",
+            log=folder / f"{name}.log",
+            death_signal=signal.SIGKILL,
+            environment=environment,
+        )
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """None while there is no process."""
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if running and self._process else None
+
+    def start(self) -> None:
+        """Start it, and again whenever it ends."""
+        self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.name}")
+
+    def kill(self) -> bool:
+        """kill -9; False if there was nothing to kill."""
+        return self._send(signal.SIGKILL)
+
+    def pause(self) -> bool:
+        self.paused = self._send(signal.SIGSTOP)
+        return self.paused
+
+    def resume(self) -> None:
+        if self.paused:
+            self._send(signal.SIGCONT)
+        self.paused = False
+
+    async def end(self) -> None:
+        """End it for good."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeping
+        self.kill()
+        if self._process is not None:
+            await self._process.wait()
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """(status, body) of what it says itself; 0 if it does not answer."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS_MAX):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                try:
+                    writer.write(f"GET {path} HTTP/1.0\r\nhost: prove\r\n\r\n".encode())
+                    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+                    return int(head.split(b" ")[1]), body.decode()
+                finally:
+                    writer.close()
+        except (OSError, ValueError, LookupError, TimeoutError):
+            return 0, ""
+
+    def said(self) -> str:
+        """Its last words."""
+        return last_words(self._command.log, 0) if self._command.log.exists() else ""
+
+    async def _keep(self) -> None:
+        while True:
+            self._process = await spawn(self._command)
+            self.starts += 1
+            await self._process.wait()
+            self.paused = False
+            await asyncio.sleep(RESTART_PAUSE_SECONDS)
+
+    def _send(self, what: signal.Signals) -> bool:
+        if self.pid is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, what)
+            return True
+        return False

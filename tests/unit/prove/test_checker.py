@@ -1,0 +1,331 @@
+"""The checker against hand-made runs: a right one passes, and each promise broken by hand is found."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from aigestion.prove.checker import violations
+from aigestion.prove.evidence import Evidence, Mirrored, Opened, Row
+from aigestion.prove.history import History, Leak, Operation, Read
+
+MARKS = [f"mark-aaaaaaaaaaaa-{n:08d}" for n in range(9)]
+TALK = "01900000-0000-7000-8000-00000000000c"
+RUN = "01900000-0000-7000-8000-0000000000ff"
+
+
+class Run:
+    """A conversation that was started, an action, a question and its reply: five events, all as it should be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.history = History(folder / "history.jsonl")
+        self.opened = [
+            _event(1, "conversation.started", title=f"Talk {MARKS[0]}"),
+            _event(2, "user.action", name="clicked", properties={"marker": MARKS[1]}),
+            _event(3, "user.chat", text=f"Please repeat {MARKS[2]}"),
+            _event(4, "run.started", run_id=RUN, in_reply_to=_id(3)),
+            _event(
+                5, "agent.replied", run_id=RUN, in_reply_to=_id(3), text=f"You said {MARKS[2]}."
+            ),
+        ]
+        self.history.operations += [
+            _operation("start", 0, position=1, event_id=None),
+            _operation("action", 1, position=2, event_id=_id(2)),
+            _operation("chat", 2, position=3, event_id=_id(3)),
+        ]
+        self.history.reads.append(
+            Read(
+                tenant="acme",
+                conversation=TALK,
+                min_position=2,
+                expected=MARKS[1],
+                at=3.0,
+                view_position=2,
+                shown=[(2, _id(2), "")],
+                found=True,
+            )
+        )
+        self.transcript: dict[str, Any] = {
+            "title": f"Talk {MARKS[0]}",
+            "messages": [
+                _message(2, _id(2), "user", "final", ""),
+                _message(3, _id(3), "user", "final", f"Please repeat {MARKS[2]}"),
+                _message(5, RUN, "assistant", "final", f"You said {MARKS[2]}."),
+            ],
+        }
+        self.evidence = Evidence(
+            head=5,
+            rows=[Row(one.position, one.id, one.type, one.tenant) for one in self.opened],
+            opened=self.opened,
+            last_sequence=5,
+            messages=[Mirrored(one.position, one.id, one.data) for one in self.opened],
+            transcripts={TALK: self.transcript},
+            asked=Counter({MARKS[2]: 1}),
+            completed=Counter({MARKS[2]: 1}),
+            audit_passed=True,
+            audit_said="",
+            rss_bytes_max={"api-1": 200 << 20},
+            descriptors_max={"api-1": 40},
+        )
+
+    @property
+    def found(self) -> set[str]:
+        return {one.kind for one in violations(self.history, self.evidence)}
+
+    def say(self, position: int, **fields: Any) -> None:
+        """Change what the log and the broker hold there, both alike."""
+        event = self.opened[position - 1]
+        changed = msgspec.structs.replace(event, data=event.data | fields)
+        self.opened[position - 1] = changed
+        self.evidence.messages[position - 1] = Mirrored(position, changed.id, changed.data)
+
+    def append(self, type_: str, **fields: Any) -> None:
+        """One event more, everywhere but in the conversation as it is shown."""
+        event = _event(len(self.opened) + 1, type_, **fields)
+        self.opened.append(event)
+        self.evidence.rows.append(Row(event.position, event.id, event.type, event.tenant))
+        self.evidence.messages.append(Mirrored(event.position, event.id, event.data))
+        self.evidence.head = self.evidence.last_sequence = event.position
+
+    def forget(self, position: int) -> None:
+        """One event less: gone from the log, and still in the broker."""
+        self.evidence.rows = [one for one in self.evidence.rows if one.position != position]
+        self.evidence.opened = [one for one in self.opened if one.position != position]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def test_a_run_that_kept_every_promise_has_no_violation(run: Run) -> None:
+    assert violations(run.history, run.evidence) == []
+
+
+def test_an_unknown_outcome_may_be_in_the_log_or_not(run: Run) -> None:
+    run.history.operations[1].outcome = "unknown"
+    run.history.operations.append(_operation("action", 7, position=None, outcome="unknown"))
+
+    assert run.found == set()
+
+
+def _lost(run: Run) -> None:
+    run.history.operations.append(_operation("action", 7, position=6))
+
+
+def _unknown_twice(run: Run) -> None:
+    run.history.operations.append(_operation("action", 7, position=None, outcome="unknown"))
+    run.append("user.action", properties={"marker": MARKS[7]})
+    run.append("user.action", properties={"marker": MARKS[7]})
+
+
+def _twice(run: Run) -> None:
+    run.append("user.action", properties={"marker": MARKS[1]})
+
+
+def _one_id_twice(run: Run) -> None:
+    run.evidence.rows[1] = msgspec.structs.replace(run.evidence.rows[1], id=_id(3))
+
+
+def _wrong_payload(run: Run) -> None:
+    run.say(3, text=f"Please repeat after me {MARKS[2]}")
+
+
+def _wrong_position(run: Run) -> None:
+    run.history.operations[2].position = 4
+
+
+def _wrong_id(run: Run) -> None:
+    run.history.operations[2].event_id = _id(4)
+
+
+def _wrong_conversation(run: Run) -> None:
+    run.history.operations[2].conversation = RUN
+
+
+def _api_shows_another_log(run: Run) -> None:
+    run.opened[3] = msgspec.structs.replace(run.opened[3], type="run.ended")
+
+
+def _done_though_refused(run: Run) -> None:
+    run.history.operations[1].outcome = "refused"
+
+
+def _from_nobody(run: Run) -> None:
+    run.append("user.action", properties={"marker": MARKS[8]})
+
+
+def _hole(run: Run) -> None:
+    run.forget(4)
+
+
+def _head_beyond(run: Run) -> None:
+    run.evidence.head = run.evidence.last_sequence = 6
+
+
+def _out_of_order(run: Run) -> None:
+    first, last = run.history.operations[1], run.history.operations[2]
+    first.sent_at, first.answered_at = last.answered_at or 0.0, (last.answered_at or 0.0) + 1
+    first.sent_at += 0.5
+
+
+def _broker_short(run: Run) -> None:
+    run.evidence.last_sequence = 4
+    run.evidence.messages.pop()
+
+
+def _broker_hole(run: Run) -> None:
+    del run.evidence.messages[2]
+
+
+def _broker_body(run: Run) -> None:
+    run.evidence.messages[2] = Mirrored(3, _id(3), {"text": "something else"})
+
+
+def _broker_id(run: Run) -> None:
+    run.evidence.messages[2] = Mirrored(3, _id(4), run.opened[2].data)
+
+
+def _view_text(run: Run) -> None:
+    run.transcript["messages"][1]["text"] = "Please repeat nothing"
+
+
+def _view_short(run: Run) -> None:
+    del run.transcript["messages"][2]
+
+
+def _view_gone(run: Run) -> None:
+    run.evidence.transcripts[TALK] = {"status": 404}
+
+
+def _view_title(run: Run) -> None:
+    run.transcript["title"] = "Another"
+
+
+def _stale_read(run: Run) -> None:
+    run.history.reads[0].view_position = 1
+
+
+def _read_without_it(run: Run) -> None:
+    run.history.reads[0].found = False
+
+
+def _phantom_read(run: Run) -> None:
+    run.history.reads[0].shown.append((9, _id(9), ""))
+
+
+def _two_replies(run: Run) -> None:
+    run.append("agent.replied", run_id=RUN, in_reply_to=_id(3), text=f"You said {MARKS[2]}.")
+
+
+def _no_end(run: Run) -> None:
+    run.append("user.chat", text="Nobody answers")
+
+
+def _another_answer(run: Run) -> None:
+    run.say(5, text="You said nothing.")
+
+
+def _never_said(run: Run) -> None:
+    run.evidence.completed.clear()
+
+
+def _canary(run: Run) -> None:
+    run.history.leaks.append(Leak(tenant="acme", request="GET /v1/conversations", at=1.0))
+
+
+def _fat(run: Run) -> None:
+    run.evidence.rss_bytes_max["api-1"] = 2 << 30
+
+
+def _leaky(run: Run) -> None:
+    run.evidence.descriptors_max["api-1"] = 5_000
+
+
+def _audit(run: Run) -> None:
+    run.evidence.audit_passed = False
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind"),
+    [
+        (_lost, "lost"),
+        (_unknown_twice, "duplicated"),
+        (_twice, "duplicated"),
+        (_one_id_twice, "duplicated"),
+        (_wrong_payload, "wrong"),
+        (_wrong_position, "wrong"),
+        (_wrong_id, "wrong"),
+        (_wrong_conversation, "wrong"),
+        (_api_shows_another_log, "wrong"),
+        (_done_though_refused, "refused"),
+        (_done_though_refused, "wrong"),
+        (_from_nobody, "phantom"),
+        (_hole, "hole"),
+        (_head_beyond, "hole"),
+        (_out_of_order, "order"),
+        (_broker_short, "broker"),
+        (_broker_hole, "broker"),
+        (_broker_body, "broker"),
+        (_broker_id, "broker"),
+        (_view_text, "view"),
+        (_view_short, "view"),
+        (_view_gone, "view"),
+        (_view_title, "view"),
+        (_stale_read, "stale"),
+        (_read_without_it, "stale"),
+        (_phantom_read, "phantom"),
+        (_two_replies, "effect"),
+        (_no_end, "effect"),
+        (_another_answer, "effect"),
+        (_never_said, "effect"),
+        (_canary, "canary"),
+        (_fat, "unbounded"),
+        (_leaky, "unbounded"),
+        (_audit, "audit"),
+    ],
+)
+def test_a_broken_promise_is_found(run: Run, broken: Callable[[Run], None], kind: str) -> None:
+    broken(run)
+
+    assert kind in run.found
+
+
+def _id(position: int) -> str:
+    return f"01900000-0000-7000-8000-{position:012d}"
+
+
+def _event(position: int, type_: str, **fields: Any) -> Opened:
+    return Opened(position, _id(position), type_, "acme", {"conversation_id": TALK, **fields})
+
+
+def _message(position: int, id_: str, role: str, state: str, text: str) -> dict[str, Any]:
+    return {"position": position, "id": id_, "role": role, "state": state, "text": text}
+
+
+def _operation(
+    kind: Any,
+    number: int,
+    *,
+    position: int | None,
+    event_id: str | None = None,
+    outcome: Any = "acked",
+) -> Operation:
+    return Operation(
+        client=0,
+        tenant="acme",
+        kind=kind,
+        key=f"key-{number}",
+        marker=MARKS[number],
+        conversation=TALK,
+        sent_at=float(number),
+        answered_at=number + 0.5,
+        outcome=outcome,
+        position=position,
+        event_id=event_id,
+        tries=1,
+        status=202,
+    )
