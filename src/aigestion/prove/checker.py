@@ -13,8 +13,6 @@ from aigestion.prove.stand_ins import reply_to
 
 RSS_BYTES_MAX = 1024 * 1024 * 1024
 DESCRIPTORS_MAX = 512
-VIOLATIONS_OF_KIND_MAX = 5
-"""So many are shown of each kind; all are counted."""
 ENDS = ("agent.replied", "run.failed", "run.cancelled")
 EVENT_OF = {"start": "conversation.started", "chat": "user.chat", "action": "user.action"}
 
@@ -24,7 +22,7 @@ class Violation(msgspec.Struct, frozen=True):
 
     kind: str
     """`lost`, `duplicated`, `wrong`, `hole`, `broker`, `view`, `stale`, `phantom`, `order`, `refused`, `effect`,
-    `canary`, `unbounded`, `audit`."""
+    `canary`, `unbounded`, `audit`, `restless`."""
     message: str
     position: int | None = None
 
@@ -37,7 +35,7 @@ def violations(history: History, evidence: Evidence) -> list[Violation]:
         *_durable(history, evidence),
         *_in_real_time_order(history),
         *_mirrored(evidence),
-        *_views(history, evidence),
+        *_views(evidence),
         *_reads(history, evidence),
         *_effects(evidence),
         *_isolated(history),
@@ -184,7 +182,7 @@ def _mirrored(evidence: Evidence) -> Iterator[Violation]:
             yield Violation("broker", "has other data than the log", message.sequence)
 
 
-def _views(history: History, evidence: Evidence) -> Iterator[Violation]:
+def _views(evidence: Evidence) -> Iterator[Violation]:
     """P5: every conversation as the API answers it is what its events come to."""
     folded = folded_conversations(evidence.opened)
     for conversation, answer in evidence.transcripts.items():

@@ -20,7 +20,6 @@ PAGE_EVENTS = 200
 ASKING_AT_ONCE = 32
 ASK_SECONDS_MAX = 30.0
 ASK_TRIES = 5
-SERVED_TYPES = ("user.chat", "user.action", "agent.replied", "run.failed", "conversation.started")
 
 
 class Row(msgspec.Struct, frozen=True):
