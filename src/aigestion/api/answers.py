@@ -12,6 +12,7 @@ from litestar.types import Receive, Scope, Send
 
 from aigestion.api.conditional import entity_tag, has_it, keeping, next_link
 from aigestion.api.errors import PROBLEM_JSON, Problem
+from aigestion.api.picking import picked
 from aigestion.queries.answer import BIGINT_MAX, CURSOR_CHARS_MAX, PAGE_ITEMS_MAX, Answer
 
 POSITION = "Aigestion-Position"
@@ -146,6 +147,8 @@ class Answered(Response[T]):
         self, app: Any, request: Any, *, status_code: int | None = None, **_: Any
     ) -> Any:
         status = self.status_code or status_code or 200
+        if request.method == "GET":
+            self.content = picked(request, self.content)
         body = b"" if self.content is None else self.encoded()
         headers = [(b"aigestion-position", b"%d" % self.position)]
         if self.stale:  # what is missing in it may come at any time, and with it no new position

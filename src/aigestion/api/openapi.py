@@ -16,6 +16,7 @@ from pydantic import RootModel
 
 from aigestion import __version__
 from aigestion.api.body import Body
+from aigestion.api.picking import CHARS_MAX, DESCRIPTION, FIELDS, NAMES, PICKABLE, part_of
 from aigestion.queries.answer import BIGINT_MAX
 
 PATH = "/schema"
@@ -135,9 +136,24 @@ def exact(document: dict[str, Any]) -> dict[str, Any]:
             operation["responses"].get("204", {}).pop("content", None)
             for parameter in operation.get("parameters", ()):
                 parameter["schema"] = _not_null(parameter["schema"])
+    for path_name in PICKABLE:
+        _offer_fields(document["paths"][path_name]["get"], schemas)
     components = {**document["components"], "schemas": {**schemas, **told}}
     whole: dict[str, Any] = _whole({**document, "components": components})
     return whole
+
+
+def _offer_fields(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Says of an operation that it may be asked for parts of its answer."""
+    answer = operation["responses"]["200"]["content"]["application/json"]
+    name = answer["schema"]["$ref"].rpartition("/")[2]
+    schemas[f"{name}Part"] = part_of(schemas[name])
+    part = {"$ref": f"#/components/schemas/{name}Part"}
+    answer["schema"] = {"anyOf": [answer["schema"], part]}
+    names = {"type": "string", "minLength": 1, "maxLength": CHARS_MAX, "pattern": f"^{NAMES}$"}
+    operation.setdefault("parameters", []).append(
+        {"name": FIELDS, "in": "query", "description": DESCRIPTION, "schema": names}
+    )
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
