@@ -31,6 +31,8 @@ SINGLE_MESSAGES_MAX = 4
 some thirty operations on files."""
 WRONG_LAST_SEQUENCE = 10071
 """The server's error code for a message that does not follow the stream's last one."""
+STREAM_NAME_IN_USE = 10058
+"""And for a stream that is there with other settings; where it begins is one of them."""
 
 _NOT_REACHED = (nats.errors.Error, js_errors.Error, OSError, TimeoutError)
 
@@ -64,6 +66,8 @@ class JetStreamBroker:
         try:
             await self._js.add_stream(config)
         except js_errors.BadRequestError as error:
+            if error.err_code == STREAM_NAME_IN_USE:  # another relay was faster, a moment ago
+                return
             raise Misconfigured(f"the broker refuses the stream {STREAM}: {error}") from error
         except _NOT_REACHED as error:
             raise _unavailable(error) from error

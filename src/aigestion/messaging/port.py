@@ -34,7 +34,7 @@ class Broker(Protocol):
         ...
 
     async def create(self, first_sequence: int) -> None:
-        """Make the stream; its first message will have this sequence."""
+        """Make the stream; its first message will have this sequence. One that is there stays as it is."""
         ...
 
     async def event_id_at(self, sequence: int) -> UUID | None:
