@@ -26,7 +26,7 @@ def gets_in(credential: dict[str, Any]) -> bool:
         user = GrantedUser(credential)
         try:
             await user.connect(allow_reconnect=False, max_reconnect_attempts=0)
-        except nats.errors.Error:
+        except (nats.errors.Error, ConnectionError):  # refused, or thrown out as it was let in
             return False
         await user.client.close()
         return True

