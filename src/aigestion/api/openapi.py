@@ -1,5 +1,6 @@
 """The OpenAPI document, and its page: served from files of this installation, no CDN."""
 
+from copy import deepcopy
 from typing import Any
 
 from litestar import Request, Response, Router, get
@@ -122,6 +123,7 @@ def exact(document: dict[str, Any]) -> dict[str, Any]:
     """The framework's document put right: bodies as their models describe them, no content where there is
     none, parameters that are there or not but never null, and whole numbers as whole numbers (a limit of
     64 bits is none that a float can hold)."""
+    document = deepcopy(document)  # the framework hands out the same one each time
     schemas: dict[str, Any] = document["components"]["schemas"]
     told = {
         model.__name__: model.model_json_schema(ref_template="#/components/schemas/{model}")
