@@ -414,11 +414,11 @@ async def test_a_bomb_reaches_no_query(
     await ask(client, "{ __typename }")  # the key is known from here on, the schema is made
     installation.network.refuse(True)
     installation.network.cut()  # whatever asks the database now is told so
-    began = time.perf_counter()
+    began = time.process_time()
 
     answer = await ask(client, BOMBS[bomb])
 
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert [one["extensions"]["code"] for one in answer["errors"]] == ["query-too-complex"]
     assert "data" not in answer
     installation.network.refuse(False)
