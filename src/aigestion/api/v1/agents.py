@@ -24,6 +24,7 @@ from aigestion.api.answers import (
     reading,
 )
 from aigestion.api.body import Body
+from aigestion.api.doors import Doors
 from aigestion.api.request import ApiRequest
 from aigestion.api.v1.new_definition import Definition, Registration
 from aigestion.commands.directory.define_agent import (
@@ -178,8 +179,7 @@ async def register_agent(
     """
     _must_be_name(name)
     doors = request.doors
-    if name in doors.agents or await versions_of(doors.log, request.tenant, name):
-        raise Refused(f"This program answers as {name} itself.")
+    await must_run_elsewhere(doors, request.tenant, name)
     hears = tuple(dict.fromkeys(data.hears))
     outcome = await doors.dispatcher.dispatch(
         RegisterAgent(name, data.description, hears), await request.context(idempotency_key)
@@ -210,6 +210,12 @@ async def roll_back_agent(
         expected_version=_seen(if_match),
     )
     return await _changed(request, name, command, idempotency_key)
+
+
+async def must_run_elsewhere(doors: Doors, tenant: str, agent: str) -> None:
+    """Raises `Refused` for an agent that the program brings or the tenant has defined."""
+    if agent in doors.agents or await versions_of(doors.log, tenant, agent):
+        raise Refused(f"This program answers as {agent} itself.")
 
 
 def _must_be_name(name: str) -> None:

@@ -11,15 +11,15 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from aigestion.api.answers import POSITION_HEADER, Answered, IdempotencyKey, problems
 from aigestion.api.body import Body, JsonObject, Text
 from aigestion.api.request import ApiRequest
+from aigestion.api.v1.agents import must_run_elsewhere
 from aigestion.api.v1.interactions import LongText
 from aigestion.commands.directory.define_agent import HEARD
 from aigestion.commands.run.answer_from_elsewhere import AnswerFromElsewhere, ModelAnswered
 from aigestion.events.conversation import AgentReplied, Citation, UserAskedAgain
 from aigestion.events.run import ModelCompleted, ModelRequested, RunCancelled, RunFailed
 from aigestion.eventstore.reader import TenantEvents
-from aigestion.kernel.errors import NotFound, Refused
+from aigestion.kernel.errors import NotFound
 from aigestion.kernel.ids import derived_id
-from aigestion.queries.agents import versions_of
 
 NAME_CHARS_MAX = 200
 MESSAGE_CHARS_MAX = 500
@@ -154,8 +154,7 @@ async def _heard(request: ApiRequest, conversation_id: UUID, event_id: UUID) -> 
     ):
         raise NotFound("There is no such event of a user in this conversation.")
     agent = event.data.agent
-    if agent in doors.agents or await versions_of(doors.log, tenant, agent):
-        raise Refused(f"This program answers as {agent} itself.")
+    await must_run_elsewhere(doors, tenant, agent)
     asked_again = isinstance(event.data, UserAskedAgain)
     return _Heard(
         conversation_id=conversation_id,
