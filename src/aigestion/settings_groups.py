@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, StringConstraints
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -127,11 +127,25 @@ class Qdrant(_Group):
     api_key: SecretStr | None = Field(None, description="The server's key, if it asks for one.")
 
 
-class Models(_Group):
-    """Which model the agents ask."""
+Vendor = Literal["openai", "anthropic", "gemini"]
 
-    provider: Literal["builtin", "openai", "anthropic", "gemini"] = Field(
+ModelName = Annotated[
+    str,
+    StringConstraints(max_length=200, pattern=rf"^({'|'.join(get_args(Vendor))})/[^\s\x00-\x1f]+$"),
+]
+
+
+class Models(_Group):
+    """Which models the agents ask."""
+
+    provider: Literal["builtin"] | Vendor = Field(
         "builtin", description="`builtin` quotes the best passages and needs no key."
+    )
+    also: tuple[ModelName, ...] = Field(
+        (),
+        max_length=100,
+        description="More models that an agent's definition may name, as a JSON list: "
+        '`["anthropic/claude-opus-5"]`. Each vendor is reached as its own group says.',
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aigestion.bootstrap.models import missing_key
+from aigestion.bootstrap.models import missing_keys
 from aigestion.settings import Settings, load_settings
 from tests.deploy.conftest import DEPLOY
 
@@ -167,7 +167,7 @@ def test_the_settings_of_a_role_are_good(
 
     told = {path.name for path in mounted.iterdir() if path.name.startswith("aigestion_")}
     assert {secret for secret in told if not _value(settings, secret)} == set()
-    assert missing_key(settings) is None
+    assert missing_keys(settings) == []
     assert name == "migrate" or _value(settings, "aigestion_log__master_key_file").is_file()
 
 

@@ -1,4 +1,4 @@
-"""The agents of this process, and the model they ask."""
+"""The agents of this process, and the models they ask."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from aigestion.agents.sweep import Sweep
 from aigestion.agents.worker import AgentWorker
 from aigestion.bootstrap.broker import tls_context
 from aigestion.bootstrap.log import Log
-from aigestion.bootstrap.models import chosen_model, model_name
+from aigestion.bootstrap.models import offered_models
 from aigestion.bootstrap.read_side import Queries
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.llm.sdk_model import SdkModel
@@ -35,13 +35,13 @@ async def agent_worker(
 ) -> AsyncIterator[AgentWorker]:
     """A worker for every agent of this program; what it holds is given back at the end."""
     locks = PostgresLocks(log.url, "aigestion agents")
-    model = chosen_model(settings)
+    models = offered_models(settings)
     deps = AgentDeps(
         dispatcher=dispatcher,
         reader=log.reader,
         search=ContextSearch(queries.conversations, queries.search, queries.passages),
-        model=model,
-        models={model_name(model): model},
+        model=next(iter(models.values())),
+        models=models,
         live=NatsLiveChannel(client),
         hashes=log.vault,
         blobs=log.blobs,
@@ -60,5 +60,6 @@ async def agent_worker(
         )
     finally:
         await locks.close()
-        if isinstance(model, SdkModel):
-            await model.close()
+        for model in models.values():
+            if isinstance(model, SdkModel):
+                await model.close()

@@ -1,5 +1,6 @@
-"""The model the agents of this process ask."""
+"""The models the agents of this process may ask."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aigestion.llm.anthropic import AnthropicModel
@@ -13,37 +14,48 @@ from aigestion.settings_groups import ModelServer
 
 
 def chosen_model(settings: Settings) -> BuiltinModel | SdkModel[Any]:
-    """The model of the chosen provider; nothing is connected or imported before it is asked."""
-    match settings.models.provider:
-        case "builtin":
-            return BuiltinModel()
-        case "openai":
-            openai = settings.openai
-            return OpenAIModel(openai.model, api=openai.api, **_reaching(openai))
-        case "anthropic":
-            return AnthropicModel(settings.anthropic.model, **_reaching(settings.anthropic))
-        case "gemini":
-            return GeminiModel(settings.gemini.model, **_reaching(settings.gemini))
+    """What agents ask that name no model; nothing is connected or imported before it is asked."""
+    provider = settings.models.provider
+    if provider == "builtin":
+        return BuiltinModel()
+    return _model(settings, provider, getattr(settings, provider).model)
 
 
-def model_name(model: ChatModel) -> str:
-    """What an agent's definition calls it."""
+def offered_models(settings: Settings) -> Mapping[str, BuiltinModel | SdkModel[Any]]:
+    """The models that an agent's definition may name, by that name; the chosen one is the first."""
+    models = [chosen_model(settings)]
+    models += [_model(settings, *name.split("/", 1)) for name in settings.models.also]
+    return {_name(model): model for model in models}
+
+
+def missing_keys(settings: Settings) -> list[str]:
+    """The variables that should hold the vendors' keys and do not."""
+    vendors = dict.fromkeys(model.provider for model in offered_models(settings).values())
+    return [
+        f"AIGESTION_{vendor.upper()}__API_KEY"
+        for vendor in vendors
+        if vendor != "builtin" and _lacks_key(getattr(settings, vendor))
+    ]
+
+
+def _lacks_key(server: ModelServer) -> bool:
+    return server.api_key is None and server.base_url is None
+
+
+def _name(model: ChatModel) -> str:
     return f"{model.provider}/{model.model}"
 
 
-def models_offered(settings: Settings) -> tuple[str, ...]:
-    """The names of the models that agents may ask, as far as settings tell."""
-    return (model_name(chosen_model(settings)),)
-
-
-def missing_key(settings: Settings) -> str | None:
-    """The variable that should hold the chosen vendor's key; None if nothing is missing."""
-    provider = settings.models.provider
-    if provider == "builtin":
-        return None
-    server: ModelServer = getattr(settings, provider)
-    needed = server.api_key is None and server.base_url is None
-    return f"AIGESTION_{provider.upper()}__API_KEY" if needed else None
+def _model(settings: Settings, vendor: str, name: str) -> SdkModel[Any]:
+    match vendor:
+        case "openai":
+            return OpenAIModel(name, api=settings.openai.api, **_reaching(settings.openai))
+        case "anthropic":
+            return AnthropicModel(name, **_reaching(settings.anthropic))
+        case "gemini":
+            return GeminiModel(name, **_reaching(settings.gemini))
+        case _:
+            raise ValueError(f"no vendor is called {vendor!r}")
 
 
 def _reaching(server: ModelServer) -> dict[str, Any]:

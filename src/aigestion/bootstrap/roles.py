@@ -11,7 +11,7 @@ from aigestion.api.server import serving
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.garbage import YOUNG_OBJECTS_FILLING_MAX, settle_garbage
 from aigestion.bootstrap.log import Log
-from aigestion.bootstrap.models import models_offered
+from aigestion.bootstrap.models import offered_models
 from aigestion.bootstrap.parts import (
     api_doors,
     http_door,
@@ -155,7 +155,7 @@ async def run_api(settings: Settings, ready: Ready) -> None:
             role.health,
             key.get_secret_value() if key else None,
             volatile.limiter,
-            models_offered(settings),
+            tuple(offered_models(settings)),
         )
         http = settings.http
         port = await stack.enter_async_context(http_door(http, doors))

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from aigestion.bootstrap.broker import check_nats, connected_nats
 from aigestion.bootstrap.log import Log, opened_log
-from aigestion.bootstrap.models import missing_key
+from aigestion.bootstrap.models import missing_keys
 from aigestion.bootstrap.postgres import reaching_postgres
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.assertions import assert_safe
@@ -74,8 +74,8 @@ def needed_servers(settings: Settings, *, reading: bool, asking: bool = False) -
     if reading:
         needed["AIGESTION_CLICKHOUSE_URL"] = settings.clickhouse_url
         needed["AIGESTION_QDRANT_URL"] = settings.qdrant_url
-    if asking and (key := missing_key(settings)):
-        needed[key] = None
+    if asking:
+        needed |= dict.fromkeys(missing_keys(settings))
     postgres_url, master_key = _needed_log(settings, needed)
     assert nats is not None
     return Servers(postgres_url, master_key, nats.get_secret_value())

@@ -19,7 +19,7 @@ from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.grants import keep_grants
 from aigestion.bootstrap.log import Log, opened_log
-from aigestion.bootstrap.models import missing_key, models_offered
+from aigestion.bootstrap.models import missing_keys, offered_models
 from aigestion.bootstrap.parts import api_doors, http_door, live_hub, log_health, relay_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
@@ -104,7 +104,7 @@ async def run_up(
         operator_key = _operator_key(data_dir)
         health = {**log_health(log, app), **relay_health(relay), **stores.health, **volatile.health}
         metrics = _metrics(watch, relay, side, worker, volatile.cached)
-        models = models_offered(settings)
+        models = tuple(offered_models(settings))
         api = api_doors(
             log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter, models
         )
@@ -159,9 +159,8 @@ def _refuse_unfit(settings: Settings) -> None:
                 f"`aigestion up` runs a log and a broker of its own: unset AIGESTION_{variable}_URL, "
                 "or run the roles (aigestion api, relay, project, agents)."
             )
-    if key := missing_key(settings):
-        provider = settings.models.provider
-        raise Misconfigured(f"{key} is missing: the provider `{provider}` asks for one.")
+    if keys := missing_keys(settings):
+        raise Misconfigured(f"The models that agents may ask need a key: set {' and '.join(keys)}.")
 
 
 def _positions(side: ReadSide, relay: Relay) -> dict[str, int]:

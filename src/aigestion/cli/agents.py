@@ -108,7 +108,7 @@ def define(
     """Make one more version from a file, or - for standard input: what PUT /v1/agents/{name} takes."""
     from aigestion.api.body import parse_body
     from aigestion.api.v1.new_definition import Definition
-    from aigestion.bootstrap.models import models_offered
+    from aigestion.bootstrap.models import offered_models
     from aigestion.commands.directory.define_agent import DefineAgent, is_agent_name
     from aigestion.settings import load_settings
 
@@ -116,9 +116,8 @@ def define(
         raise InvalidInput(f"{agent!r} cannot name an agent: small letters, digits and -.")
     with _every_fault_told():
         wanted = parse_body(Definition, file.read()).of(agent)
-        command = DefineAgent(
-            wanted=wanted, models=models_offered(load_settings()), expected_version=expect
-        )
+        models = tuple(offered_models(load_settings()))
+        command = DefineAgent(wanted=wanted, models=models, expected_version=expect)
         _tell(agent, run(_changed(command, agent, tenant, data_dir)), as_json)
 
 
