@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from aigestion.queries.search import SearchQueries
-from tests.support.history import History, document
+from tests.support.history import History, document, id_of
 from tests.support.postgres_views import Views
 
 DOCUMENTS = {
@@ -97,6 +97,30 @@ async def test_another_tenants_passages_change_no_score(views: Views) -> None:
 
     assert (await views.search().passages("demo", question, 9)).data == alone
     assert len(alone) > 2
+
+
+async def test_documents_that_are_named_are_looked_through_as_if_there_were_no_others(
+    views: Views,
+) -> None:
+    history = History()
+    for title, text in DOCUMENTS.items():
+        history.happened(document(title, text))
+    for n in range(50):
+        history.happened(document(f"nearer {n}", "position holes position holes"))
+    for title in ("Relay", "Kitchen"):
+        history.happened(document(title, DOCUMENTS[title]), tenant="alone")
+    await views.show(history.events)
+    queries = views.search()
+    question = "which position has the relay, which the cook?"
+    named = [id_of("Relay"), id_of("Kitchen")]
+
+    assert "Relay" not in await titles(queries, "which position?", 5)
+    hits = (await queries.passages("demo", question, 5, documents=named)).data
+
+    assert {hit.title for hit in hits} == {"Relay", "Kitchen"}
+    assert hits == (await queries.passages("alone", question, 5)).data
+    assert (await queries.passages("demo", question, 5, documents=[])).data == []
+    assert (await queries.passages("other", question, 5, documents=named)).data == []
 
 
 async def test_no_more_passages_than_asked_for(queries: SearchQueries) -> None:

@@ -180,6 +180,8 @@ def _condition(body: Mapping[str, Any]) -> Any:
             return qdrant.IsEmptyCondition(key)
         case {"key": key, "match": {"value": value}}:
             return qdrant.FieldCondition(key, match=qdrant.MatchValue(value))
+        case {"key": key, "match": {"any": values}}:
+            return qdrant.FieldCondition(key, match=qdrant.MatchAny(values))
         case {"key": key, "range": limits}:
             return qdrant.FieldCondition(key, range=qdrant.RangeFloat(**limits))
         case _:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -23,8 +23,6 @@ from aigestion.queries.passage_hit import PassageHit
 
 CANDIDATES_MAX = 24
 """How many passages each of the two searches may offer."""
-CANDIDATES_OF_SOME_MAX = 200
-"""The same, if only some documents may be quoted: the searches know nothing of that."""
 QUESTION_CHARS_MAX = 1_000
 """How much of a long message the searches are asked with."""
 SIMILARITY_MIN = 0.84
@@ -56,14 +54,22 @@ class PassagesByWords(Protocol):
     """The part of `SearchQueries` an agent reads."""
 
     async def passages(
-        self, tenant: str, q: str, limit: int, *, min_position: int = 0
+        self,
+        tenant: str,
+        q: str,
+        limit: int,
+        *,
+        documents: Collection[UUID] | None,
+        min_position: int = 0,
     ) -> Answer[list[PassageHit]]: ...
 
 
 class PassagesByMeaning(Protocol):
     """`PassageQueries`; a hit's score is its cosine similarity."""
 
-    async def nearest(self, tenant: str, text: str, *, limit: int) -> Answer[list[PassageHit]]: ...
+    async def nearest(
+        self, tenant: str, text: str, *, limit: int, documents: Collection[UUID] | None
+    ) -> Answer[list[PassageHit]]: ...
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -138,26 +144,27 @@ class ContextSearch:
         """
         if small_talk(question.text) or documents == ():
             return ()
-        most = CANDIDATES_MAX if documents is None else CANDIDATES_OF_SOME_MAX
         asked = _search_text(question, history)
         by_meaning, by_words = await asyncio.gather(
             # Embedding a library takes minutes, and nobody waits that long: what is newer is found by
             # its words meanwhile.
             self._attempt(
                 "passages by meaning",
-                lambda _: self._by_meaning.nearest(tenant, asked, limit=most),
+                lambda _: self._by_meaning.nearest(
+                    tenant, asked, limit=CANDIDATES_MAX, documents=documents
+                ),
                 as_of,
             ),
             self._attempt(
                 "passages by words",
-                lambda at: self._by_words.passages(tenant, asked, most, min_position=at),
+                lambda at: self._by_words.passages(
+                    tenant, asked, CANDIDATES_MAX, documents=documents, min_position=at
+                ),
                 as_of,
             ),
         )
         if by_meaning is None and by_words is None:
             raise Unavailable("No search over the documents answers.", engine="search")
-        if documents is not None:
-            by_meaning, by_words = _only(documents, by_meaning), _only(documents, by_words)
         near = [hit for hit in by_meaning or () if hit.score >= self._similarity_min]
         words = content_words(asked)
         worded = [hit for hit in by_words or () if _coverage(words, hit.text) >= COVERAGE_MIN]
@@ -176,10 +183,6 @@ class ContextSearch:
         except (Unavailable, ViewBehind) as error:
             _log.info("%s: going on without: %s", what, error)
             return None
-
-
-def _only(documents: tuple[UUID, ...], hits: list[PassageHit] | None) -> list[PassageHit]:
-    return [hit for hit in hits or () if hit.document_id in documents]
 
 
 def _search_text(question: Turn, history: History) -> str:

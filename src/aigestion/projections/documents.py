@@ -20,7 +20,7 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
         case DocumentRemoved() as removed:
             return [
                 forget_passages(recorded, removed),
-                Delete("documents", document_key(recorded, removed)),
+                Delete("documents", document_key(recorded.tenant, removed.document_id)),
             ]
         case _:
             return []
@@ -39,7 +39,7 @@ def _document(recorded: Recorded[Any], added: DocumentAdded) -> Iterator[Put]:
         "added_at": recorded.occurred_at,
         "position": recorded.position,
     }
-    yield Put("documents", document_key(recorded, added), document)
+    yield Put("documents", document_key(recorded.tenant, added.document_id), document)
     for key, fields in rows.items():
         yield Put("passages", key, fields | {"added_at": recorded.occurred_at})
 

@@ -1,6 +1,8 @@
 """Passages of documents as rows: what `documents`, `search` and `passages` keep of each in common."""
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from aigestion.events.knowledge import DocumentAdded, DocumentRemoved
 from aigestion.events.recorded import Recorded
@@ -13,7 +15,7 @@ def passage_rows(recorded: Recorded[Any], added: DocumentAdded) -> dict[str, dic
     """The fields of each passage by its key, in order; none if the text was erased."""
     if "text" in recorded.erased:
         return {}
-    of = document_key(recorded, added)
+    of = document_key(recorded.tenant, added.document_id)
     return {
         f"{of}/{n}": {
             "tenant": recorded.tenant,
@@ -30,9 +32,15 @@ def passage_rows(recorded: Recorded[Any], added: DocumentAdded) -> dict[str, dic
 
 def forget_passages(recorded: Recorded[Any], event: DocumentAdded | DocumentRemoved) -> DeleteWhere:
     """A new text takes the old one's passages away, and so does the removal of the document."""
-    return DeleteWhere("passages", "document_key", document_key(recorded, event))
+    key = document_key(recorded.tenant, event.document_id)
+    return DeleteWhere("passages", "document_key", key)
 
 
-def document_key(recorded: Recorded[Any], event: DocumentAdded | DocumentRemoved) -> str:
+def document_key(tenant: str, document_id: UUID) -> str:
     """Ids belong to their tenant: the same one of another tenant is another document (law 9)."""
-    return f"{recorded.tenant}/{event.document_id}"
+    return f"{tenant}/{document_id}"
+
+
+def document_keys(tenant: str, document_ids: Collection[UUID]) -> list[str]:
+    """The keys of a tenant's documents."""
+    return [document_key(tenant, document_id) for document_id in document_ids]

@@ -1,10 +1,12 @@
 """The read model `passages`, asked: what comes nearest to a question, by its meaning."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 
+from aigestion.projections.passage_rows import document_keys
 from aigestion.projections.progress import WAIT_SECONDS_MAX, Progress
 from aigestion.queries.answer import Answer, checked_limit
 from aigestion.queries.passage_hit import PassageHit
@@ -18,7 +20,14 @@ class SearchByMeaning(Protocol):
     """The part of a vector store that is asked here."""
 
     async def nearest(
-        self, view: View, collection: str, text: str, *, tenant: str, limit: int
+        self,
+        view: View,
+        collection: str,
+        text: str,
+        *,
+        tenant: str,
+        limit: int,
+        matching: Mapping[str, Any],
     ) -> list[tuple[float, dict[str, Any]]]: ...
 
 
@@ -30,12 +39,19 @@ class PassageQueries:
         self._progress = progress
 
     async def nearest(
-        self, tenant: str, text: str, *, limit: int, min_position: int = 0
+        self,
+        tenant: str,
+        text: str,
+        *,
+        limit: int,
+        documents: Collection[UUID] | None = None,
+        min_position: int = 0,
     ) -> Answer[list[PassageHit]]:
         """The passages that mean most nearly what a text says or asks, in any language, best first.
 
-        A score is a cosine similarity: 1 for the same meaning. There is always a nearest one, however
-        far: the caller draws the line. `InvalidInput` for a bad limit.
+        Of these documents only, if there are any named. A score is a cosine similarity: 1 for the same
+        meaning. There is always a nearest one, however far: the caller draws the line. `InvalidInput`
+        for a bad limit.
         """
         checked_limit(limit)
         # Embedding takes its time: who does not insist on a position is not kept waiting for the view.
@@ -43,7 +59,14 @@ class PassageQueries:
         view, position = await self._progress.at_least("passages", min_position, seconds)
         stale = self._progress.stale("passages", tenant)
         found = await self._store.nearest(
-            view, "passages", text[:TEXT_CHARS_MAX], tenant=tenant, limit=limit
+            view,
+            "passages",
+            text[:TEXT_CHARS_MAX],
+            tenant=tenant,
+            limit=limit,
+            matching={}
+            if documents is None
+            else {"document_key": document_keys(tenant, documents)},
         )
         return Answer(position, [_hit(score, fields) for score, fields in found], stale)
 

@@ -1,6 +1,6 @@
 """Full text over messages and documents, in English and Spanish at once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Literal, Protocol
@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from aigestion.projections.keys import key_of
+from aigestion.projections.passage_rows import document_keys
 from aigestion.projections.progress import Progress
 from aigestion.queries.answer import Answer, Page, checked_limit, invalid, is_text
 from aigestion.queries.conversations import ConversationQueries
@@ -67,8 +68,13 @@ class TextSearch(Protocol):
         """The best hits first, messages without a title. `InvalidInput` for a cursor that is not ours."""
         ...
 
-    async def passages(self, view: View, tenant: str, text: str, *, limit: int) -> list[PassageHit]:
-        """Passages that share words with any text, rare words counting more."""
+    async def passages(
+        self, view: View, tenant: str, text: str, *, limit: int, documents: Sequence[str] | None
+    ) -> list[PassageHit]:
+        """Passages that share words with any text, rare words counting more.
+
+        Documents (their keys): as if the tenant had no others.
+        """
         ...
 
 
@@ -135,9 +141,17 @@ class SearchQueries:
         ]
 
     async def passages(
-        self, tenant: str, q: str, limit: int, *, min_position: int = 0
+        self,
+        tenant: str,
+        q: str,
+        limit: int,
+        *,
+        documents: Collection[UUID] | None = None,
+        min_position: int = 0,
     ) -> Answer[list[PassageHit]]:
         """The passages that share words with `q`, rare words counting more; for agents.
+
+        Of these documents only, if there are any named.
 
         Takes any text, a whole question for example.
         """
@@ -145,7 +159,8 @@ class SearchQueries:
         view, position = await self._progress.at_least("search", min_position)
         stale = self._progress.stale("search", tenant)
         text = q.replace("\0", " ")
-        found = await self._store.passages(view, tenant, text, limit=limit)
+        keys = None if documents is None else document_keys(tenant, documents)
+        found = await self._store.passages(view, tenant, text, limit=limit, documents=keys)
         return Answer(position, found, stale)
 
 

@@ -92,7 +92,9 @@ class ElasticsearchTextSearch:
             return Page(shown, None)
         return Page(shown, cursors.encode(_After(moment, tuple(hits[limit - 1]["sort"]))))
 
-    async def passages(self, view: View, tenant: str, text: str, *, limit: int) -> list[PassageHit]:
+    async def passages(
+        self, view: View, tenant: str, text: str, *, limit: int, documents: Sequence[str] | None
+    ) -> list[PassageHit]:
         """Its longest `WORDS_MAX` words are looked for."""
         found = telling(words_of(text[:TEXT_CHARS_MAX]))
         words = sorted(found, key=lambda word: (-len(word), word))[:WORDS_MAX]
@@ -101,14 +103,14 @@ class ElasticsearchTextSearch:
         question = Question(tenant, text, "document", None)
         index = self._indices.name(view, "passages")
         with _answered(view):
-            counts, total = await self._counts(index, question, words)
+            counts, total = await self._counts(index, question, words, documents)
             if not counts:
                 return []
             rare = [word for word in counts if counts[word] <= max(COMMON_PASSAGES_MIN, total // 2)]
             weights = {word: _weight(count, total) for word, count in counts.items()}
             answer = await self._search(
                 index=index,
-                query=_within(question, any_word(rare or counts), weights),
+                query=_within(question, any_word(rare or counts), weights, documents),
                 sort=_SORT,
                 size=limit,
             )
@@ -118,12 +120,16 @@ class ElasticsearchTextSearch:
         ]
 
     async def _counts(
-        self, index: str, question: Question, words: Sequence[str]
+        self,
+        index: str,
+        question: Question,
+        words: Sequence[str],
+        documents: Sequence[str] | None,
     ) -> tuple[dict[str, int], int]:
-        """How many of the tenant's passages have each word, words that none has left out; and all of them."""
+        """How many of the passages have each word, words that none has left out; and all of them."""
         answer = await self._search(
             index=index,
-            query=_within(question, {"match_all": {}}, {}),
+            query=_within(question, {"match_all": {}}, {}, documents),
             aggregations={
                 "words": {"filters": {"filters": {word: any_word([word]) for word in words}}},
                 "all": {"value_count": {"field": "position"}},
@@ -177,11 +183,18 @@ class ElasticsearchTextSearch:
         raise invalid("cursor", "is not a cursor of this query")
 
 
-def _within(question: Question, query: Body, words: Mapping[str, float]) -> Body:
+def _within(
+    question: Question,
+    query: Body,
+    words: Mapping[str, float],
+    documents: Sequence[str] | None = None,
+) -> Body:
     """What matches, of this tenant only, whatever is asked; scored by the words with their weights."""
     filters: list[Body] = [{"term": {"tenant": question.tenant}}, query]
     if question.conversation_id is not None:
         filters.append({"term": {"conversation_id": str(question.conversation_id)}})
+    if documents is not None:
+        filters.append({"terms": {"document_key": list(documents)}})
     return {"bool": {"filter": filters, "should": scored(words)}}
 
 

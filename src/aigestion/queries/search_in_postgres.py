@@ -1,5 +1,6 @@
 """The read model `search` in PostgreSQL: two tables, each with its words as a `tsvector`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import asyncpg
@@ -45,9 +46,11 @@ class PostgresTextSearch:
         rows = await fetch(self._pool, statement, view, *arguments)
         return [_hit(row) for row in rows]
 
-    async def passages(self, view: View, tenant: str, text: str, *, limit: int) -> list[PassageHit]:
+    async def passages(
+        self, view: View, tenant: str, text: str, *, limit: int, documents: Sequence[str] | None
+    ) -> list[PassageHit]:
         """Its longest `WORDS_MAX` words are looked for."""
-        arguments = (tenant, text, limit, WORDS_MAX, COMMON_PASSAGES_MIN)
+        arguments = (tenant, text, limit, WORDS_MAX, COMMON_PASSAGES_MIN, documents)
         rows = await fetch(self._pool, "passages_by_words", view, *arguments)
         return [msgspec.convert(dict(row), PassageHit) for row in rows]
 

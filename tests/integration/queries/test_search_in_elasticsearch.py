@@ -178,4 +178,4 @@ async def test_a_view_that_was_just_dropped_is_unavailable(
     with pytest.raises(Unavailable):
         await text_search.page(VIEW, EVERYTHING, limit=2, cursor=None)
     with pytest.raises(Unavailable):
-        await text_search.passages(VIEW, "demo", "dense", limit=2)
+        await text_search.passages(VIEW, "demo", "dense", limit=2, documents=None)

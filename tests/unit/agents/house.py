@@ -1,5 +1,6 @@
 """A house in memory to run agents in: a real log, codec, vault and dispatcher; searches over lists."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,9 @@ class Searches:
     said: list[Message] = field(default_factory=list)
     read_up_to: int = 0
 
+    def _of(self, documents: Collection[UUID] | None) -> list[PassageHit]:
+        return [one for one in self.hits if documents is None or one.document_id in documents]
+
     async def turns(
         self, tenant: str, conversation_id: UUID, *, before: int, limit: int, min_position: int = 0
     ) -> Answer[list[Message]]:
@@ -68,19 +72,31 @@ class Searches:
         return Answer(min_position, [m for m in self.said if m.position < before][-limit:])
 
     async def passages(
-        self, tenant: str, q: str, limit: int, *, min_position: int = 0
+        self,
+        tenant: str,
+        q: str,
+        limit: int,
+        *,
+        documents: Collection[UUID] | None = None,
+        min_position: int = 0,
     ) -> Answer[list[PassageHit]]:
         if self.words_error:
             raise self.words_error
-        return Answer(min_position, self.hits[:limit])
+        return Answer(min_position, self._of(documents)[:limit])
 
     async def nearest(
-        self, tenant: str, text: str, *, limit: int, min_position: int = 0
+        self,
+        tenant: str,
+        text: str,
+        *,
+        limit: int,
+        documents: Collection[UUID] | None = None,
+        min_position: int = 0,
     ) -> Answer[list[PassageHit]]:
         self.asked.append(text)
         if self.meaning_error:
             raise self.meaning_error
-        return Answer(min_position, self.hits[:limit])
+        return Answer(min_position, self._of(documents)[:limit])
 
 
 @dataclass

@@ -31,7 +31,7 @@ class Index:
         self.asked: list[tuple[str, int]] = []
 
     async def nearest(
-        self, tenant: str, text: str, *, limit: int, min_position: int = 0
+        self, tenant: str, text: str, *, limit: int, documents: object, min_position: int = 0
     ) -> Answer[list[PassageHit]]:
         self.asked.append((text, min_position))
         if self.errors:
@@ -39,9 +39,11 @@ class Index:
         return Answer(min_position, self.hits)
 
     async def passages(
-        self, tenant: str, q: str, limit: int, *, min_position: int = 0
+        self, tenant: str, q: str, limit: int, *, documents: object, min_position: int = 0
     ) -> Answer[list[PassageHit]]:
-        return await self.nearest(tenant, q, limit=limit, min_position=min_position)
+        return await self.nearest(
+            tenant, q, limit=limit, documents=documents, min_position=min_position
+        )
 
 
 class Said:

@@ -59,7 +59,9 @@ def test_agents_may_name_more_models_than_the_one_that_is_asked_by_default() -> 
     assert missing_keys(settings) == ["AIGESTION_ANTHROPIC__API_KEY"]
 
 
-@pytest.mark.parametrize("name", ["gpt-5", "mistral/large", "openai/", "openai/a b", "openai/\x1b[1m"])
+@pytest.mark.parametrize(
+    "name", ["gpt-5", "mistral/large", "openai/", "openai/a b", "openai/\x1b[1m"]
+)
 def test_a_name_without_a_vendor_we_reach_is_refused(name: str) -> None:
     with pytest.raises(Misconfigured, match=r"models\.also\.0"):
         load_settings(models={"also": [name]})

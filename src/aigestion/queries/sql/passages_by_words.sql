@@ -1,6 +1,12 @@
 -- Passages that share words with the text $2; a word counts the more, the fewer passages have it. Words that
 -- most passages have (and more than $5) rank what the others find: looking them up would find everything.
-WITH asked AS MATERIALIZED (
+-- Documents ($6), if given: as if there were no others.
+WITH library AS NOT MATERIALIZED (
+    SELECT key, document_id, n, title, text, words
+    FROM {view}.passages
+    WHERE tenant = $1 AND ($6::text[] IS NULL OR document_key = ANY($6))
+),
+asked AS MATERIALIZED (
     SELECT word, query, telling FROM {view}.words_of($2)
 ),
 words AS MATERIALIZED (
@@ -13,9 +19,9 @@ weighed AS MATERIALIZED (
     SELECT words.query, having_it.n <= greatest($5, total.n / 2) AS rare,
            ln(1 + (total.n - having_it.n + 0.5::float8) / (having_it.n + 0.5::float8)) AS weight
     FROM words,
-         (SELECT count(*) AS n FROM {view}.passages WHERE tenant = $1) AS total,
-         LATERAL (SELECT count(*) AS n FROM {view}.passages AS p
-                  WHERE p.tenant = $1 AND p.words @@ words.query) AS having_it
+         (SELECT count(*) AS n FROM library) AS total,
+         LATERAL (SELECT count(*) AS n FROM library AS p
+                  WHERE p.words @@ words.query) AS having_it
     WHERE having_it.n > 0
 ),
 any_word AS MATERIALIZED (
@@ -25,7 +31,7 @@ any_word AS MATERIALIZED (
 )
 SELECT p.document_id, p.n, p.title, p.text, matches.score
 FROM any_word
-JOIN {view}.passages AS p ON p.tenant = $1 AND p.words @@ any_word.query,
+JOIN library AS p ON p.words @@ any_word.query,
      LATERAL (SELECT sum(weighed.weight * ts_rank(p.words, weighed.query))::float8 AS score
               FROM weighed) AS matches
 ORDER BY matches.score DESC, p.key

@@ -67,7 +67,10 @@ class Points(Protocol):
     async def nearest(
         self, vector: Vector, limit: int, matching: Mapping[str, Any]
     ) -> list[tuple[float, Payload]]:
-        """(cosine similarity, payload) of the nearest points with these values, the best first."""
+        """(cosine similarity, payload) of the nearest points with these values, the best first.
+
+        A list stands for any of its words.
+        """
         ...
 
 

@@ -247,6 +247,9 @@ def _matching(values: Mapping[str, Any]) -> "Filter":
             case None:
                 empty = models.PayloadField(key=field)
                 conditions.append(models.IsEmptyCondition(is_empty=empty))
+            case list():
+                any_ = models.MatchAny(any=value)
+                conditions.append(models.FieldCondition(key=field, match=any_))
             case float():
                 equal = models.Range(gte=value, lte=value)
                 conditions.append(models.FieldCondition(key=field, range=equal))

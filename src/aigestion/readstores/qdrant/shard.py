@@ -177,6 +177,8 @@ def _matching(values: Mapping[str, Any]) -> "Filter":
                 conditions.append(qdrant.IsEmptyCondition(field))
             case str() | bool() | int():
                 conditions.append(qdrant.FieldCondition(field, match=qdrant.MatchValue(value)))
+            case list():
+                conditions.append(qdrant.FieldCondition(field, match=qdrant.MatchAny(value)))
             case float():
                 equal = qdrant.RangeFloat(gte=value, lte=value)
                 conditions.append(qdrant.FieldCondition(field, range=equal))

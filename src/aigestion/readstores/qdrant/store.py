@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, Self, TypeVar
 
 from aigestion.kernel.errors import CheckpointMoved, Misconfigured, Unavailable
@@ -160,10 +161,18 @@ class QdrantReadStore:
                 yield row_of(payload)
 
     async def nearest(
-        self, view: View, collection: str, text: str, *, tenant: str, limit: int
+        self,
+        view: View,
+        collection: str,
+        text: str,
+        *,
+        tenant: str,
+        limit: int,
+        matching: Mapping[str, Any] = MappingProxyType({}),
     ) -> list[tuple[float, dict[str, Any]]]:
         """(cosine similarity, fields) of a tenant's rows that come nearest to a question, best first.
 
+        Only rows with these values of other fields; a list stands for any of its words.
         `Unavailable` if the view was dropped meanwhile.
         """
         vector = await self._embedder.query(text)
@@ -171,7 +180,8 @@ class QdrantReadStore:
             points = await self._points(view)
             if points is None:
                 raise NoSuchView(view.name)
-            found = await points.nearest(vector, limit, {"tenant": tenant, COLLECTION: collection})
+            ours = {**matching, "tenant": tenant, COLLECTION: collection}
+            found = await points.nearest(vector, limit, ours)
         except NoSuchView as error:
             raise Unavailable(
                 f"The view {view.name} was just replaced.", engine="qdrant"

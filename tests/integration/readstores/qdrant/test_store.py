@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -279,6 +280,28 @@ async def test_passages_are_asked_for_as_of_a_position(store: QdrantReadStore) -
     assert (await queries.nearest("other", "boats", limit=3)).data == []
     with pytest.raises(ViewBehind):
         await queries.nearest("demo", "boats", limit=3, min_position=2)
+
+
+async def test_documents_that_are_named_are_looked_through_alone(store: QdrantReadStore) -> None:
+    progress = Progress()
+    queries = PassageQueries(store, progress)
+    history = History()
+    texts = {"far": "The soup is hot.", "other": "It rains."}
+    texts |= {f"near {n}": "Boats leave at nine." for n in range(20)}
+    for name, text in texts.items():
+        recorded = history.happened(document(name, text))
+        await store.apply(VIEW, passages.project(recorded), recorded.position)
+    progress.advance(VIEW, len(texts))
+
+    async def found(tenant: str, *names: str) -> list[UUID]:
+        documents = [id_of(name) for name in names]
+        answer = await queries.nearest(tenant, "When do boats leave?", limit=3, documents=documents)
+        return [hit.document_id for hit in answer.data]
+
+    assert await found("demo", "far", "near 7") == [id_of("near 7"), id_of("far")]
+    assert await found("demo", "far") == [id_of("far")]
+    assert await found("demo") == []
+    assert await found("other", "far") == []
 
 
 async def test_a_view_dropped_under_a_question_is_unavailable(store: QdrantReadStore) -> None:
