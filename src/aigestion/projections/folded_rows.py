@@ -9,8 +9,8 @@ import msgspec
 from aigestion.projections.fingerprint import canonical_of, encoded
 from aigestion.projections.rows_on_disk import Key, RowsOnDisk
 
-ROWS_IN_MEMORY_MAX = 20_000
-CHARS_IN_MEMORY_MAX = 32 * 1024 * 1024
+ROWS_IN_MEMORY_MAX = 2_000
+CHARS_IN_MEMORY_MAX = 4 * 1024 * 1024
 ROWS_MOVED_AT_ONCE_MAX = 500
 """A few milliseconds: whoever shares the event loop with a fold is not kept waiting."""
 

@@ -10,7 +10,7 @@ Key: TypeAlias = tuple[str, str]
 Found: TypeAlias = tuple[int, int, bytes | None]
 """The row's number, the last event that touched it, and its fields as JSON; None if it was deleted."""
 
-CACHE_KIBIBYTES = 64 * 1024
+CACHE_KIBIBYTES = 4 * 1024
 ROWS_FETCHED_AT_ONCE_MAX = 500
 
 _SCHEMA = """

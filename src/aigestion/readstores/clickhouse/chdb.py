@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aigestion.kernel.errors import Unavailable
-from aigestion.readstores.clickhouse.engine import SETTINGS, UNHURRIED, Rows
+from aigestion.readstores.clickhouse.engine import SETTINGS, STREAMED, Rows
 from aigestion.readstores.clickhouse.faults import answering, taking
 from aigestion.readstores.worker_threads import WorkerThreads
 
@@ -136,7 +136,7 @@ def _query(client: "Client", statement: str, parameters: dict[str, Any]) -> Rows
 
 def _opened(client: "Client", statement: str) -> "StreamContext":
     with answering():
-        blocks: StreamContext = client.query_row_block_stream(statement, settings=dict(UNHURRIED))
+        blocks: StreamContext = client.query_row_block_stream(statement, settings=dict(STREAMED))
         blocks.__enter__()  # type: ignore[no-untyped-call]
         return blocks
 

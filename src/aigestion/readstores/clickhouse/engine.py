@@ -16,7 +16,9 @@ SETTINGS: Mapping[str, Any] = {
     "max_block_size": ROWS_IN_BLOCK_MAX,
 }
 UNHURRIED: Mapping[str, Any] = {"max_execution_time": 0}
-"""For a stream of blocks: its reader sets the pace."""
+"""For what takes as long as it takes."""
+STREAMED: Mapping[str, Any] = {**UNHURRIED, "max_threads": 1, "max_block_size": 2_048}
+"""For a stream of blocks: its reader sets the pace, so more threads would only hold more blocks in memory."""
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from aigestion.kernel.cancellation import finished
 from aigestion.kernel.errors import Misconfigured, Unavailable
-from aigestion.readstores.clickhouse.engine import SETTINGS, UNHURRIED, NoSuchTable, Rows
+from aigestion.readstores.clickhouse.engine import SETTINGS, STREAMED, UNHURRIED, NoSuchTable, Rows
 from aigestion.readstores.clickhouse.faults import answering, taking
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class ClickHouseServer:
         async with self._streaming, self._querying:
             with _answering():
                 stream = await self._client.query_row_block_stream(
-                    statement, settings=dict(UNHURRIED)
+                    statement, settings=dict(STREAMED)
                 )
                 async with stream:
                     async for block in stream:
