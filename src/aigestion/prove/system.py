@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from aigestion.embedded.pid_file import holders
 from aigestion.embedded.ports import free_port
 from aigestion.embedded.postgres import EmbeddedPostgres
 from aigestion.kernel.errors import Unavailable
+from aigestion.prove.forked import FORK_SERVER, ForkServer, fork_server
 from aigestion.prove.load import Tenant
 from aigestion.prove.node import Node
 from aigestion.prove.stand_ins import LocalServer, Provider, clickhouse_door, qdrant_door
@@ -38,7 +38,7 @@ ROLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("agents-1", ("agents",)),
     ("agents-2", ("agents",)),
 )
-_PASSED_ON = ("PYTHONPATH", "VIRTUAL_ENV", "HOME", "SSL_CERT_FILE")
+_PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "SSL_CERT_FILE")
 
 
 class System:
@@ -52,6 +52,8 @@ class System:
         self.nodes: dict[str, Node] = {}
         self.postgres: EmbeddedPostgres
         self.nats: EmbeddedNats
+        self.forks: ForkServer
+        self._commands = 0
         self._postgres_turn = asyncio.Lock()
         self._nats_turn = asyncio.Lock()
 
@@ -145,22 +147,14 @@ class System:
 
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """(exit code, output, errors) of another `aigestion` on the same servers."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aigestion", *arguments),
-            env=self.environment | {"PATH": os.environ.get("PATH", "")},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
+        self._commands += 1
+        out, err = (self.folder / f"command-{self._commands}.{name}" for name in ("out", "err"))
+        process = await self.forks.start(
+            arguments, self.environment, folder=self.folder, out=out, err=err
         )
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS_MAX):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode or 0, out.decode(), err.decode()
+        async with asyncio.timeout(COMMAND_SECONDS_MAX):
+            code = await process.ended
+        return code, out.read_text(), err.read_text()
 
     async def tenant(self, name: str, canary: str) -> Tenant:
         code, out, err = await self.command("tenants", "create", name, "--json")
@@ -182,10 +176,13 @@ class System:
 
 
 @asynccontextmanager
-async def running_system(folder: Path) -> AsyncIterator[System]:
+async def running_system(
+    folder: Path, program: Sequence[str] = FORK_SERVER
+) -> AsyncIterator[System]:
     """Everything started and ready inside the block; all of it ended, and only that, after it.
 
-    `Misconfigured` or `Unavailable` says what cannot start.
+    `program` is the fork server that every process of the system comes from. `Misconfigured` or
+    `Unavailable` says what cannot start.
     """
     provider = Provider()
     system = System(folder, provider)
@@ -198,7 +195,10 @@ async def running_system(folder: Path) -> AsyncIterator[System]:
         system.nats = EmbeddedNats(system.data_dir)
         stack.push_async_callback(system.postgres.stop)
         stack.push_async_callback(system.nats.stop)
-        await asyncio.gather(system.postgres.start(), system.nats.start())
+        forks = stack.enter_async_context(fork_server(folder, _passed_on(), program))
+        _, _, system.forks = await asyncio.gather(
+            system.postgres.start(), system.nats.start(), forks
+        )
         system.environment = _environment(system, [server.url for server in servers])
         owner = {"AIGESTION_POSTGRES_OWNER_URL": system.postgres.owner_url}
         system.environment |= owner
@@ -225,14 +225,14 @@ def _make_nodes(system: System) -> None:
         environment = {**system.environment, f"AIGESTION_{door}__PORT": str(port)}
         if arguments[0] == "relay":
             environment["AIGESTION_NATS_URL"] = system.nats.url("relay")
-        system.nodes[name] = Node(name, arguments, port, folder, environment)
+        system.nodes[name] = Node(name, arguments, port, folder, environment, system.forks)
 
 
 def _environment(system: System, urls: Sequence[str]) -> dict[str, str]:
     """What every role is told: nothing of the caller's own settings."""
     provider, clickhouse, qdrant = urls
     return {
-        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        **_passed_on(),
         "NO_COLOR": "1",
         "AIGESTION_POSTGRES_URL": system.postgres.runtime_url,
         "AIGESTION_NATS_URL": system.nats.url("app"),
@@ -246,6 +246,10 @@ def _environment(system: System, urls: Sequence[str]) -> dict[str, str]:
         "AIGESTION_OPENAI__READ_TIMEOUT_SECONDS": "2",
         "AIGESTION_OPENAI__TOTAL_TIMEOUT_SECONDS": "5",
     }
+
+
+def _passed_on() -> dict[str, str]:
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 def _kill_tree(pid_file: Path, program: str) -> None:
