@@ -97,6 +97,7 @@ def told(report: "Report") -> str:
         table(head, [_row(line) for line in report.faults]),
         table(commands[0], [commands[1]]),
         f"{report.events} events, {report.reads} reads of a write just answered, {report.runs} runs ended; "
+        f"the slowest answer after {report.slowest_seconds:.1f} s; "
         f"at most {report.provider_calls_max} calls a question, {report.rss_mib_max} MiB and "
         f"{report.descriptors_max} descriptors a process",
         quiet(f"not checked: {'; '.join(report.not_checked)}"),

@@ -22,10 +22,17 @@ WEIGHTS: dict[str, int] = {
     "provider-hang": 3,
     "provider-429": 3,
     "provider-garbage": 3,
+    "partition": 5,
+    "reset": 4,
+    "half-open": 3,
+    "delay": 2,
+    "throttle": 2,
 }
 """How often each kind comes, beside the others."""
 SEVERAL = 3
 GAP_SECONDS_MAX = 0.5
+LASTS_SECONDS_MAX = 8.0
+"""What has no end of its own lasts up to this long: longer than any lease."""
 OVERLAPPING = 0.25
 """The share of faults that do not wait until the system has got over the one before."""
 
@@ -38,6 +45,8 @@ class Planned(msgspec.Struct, frozen=True):
     """Chooses a victim among those there are: 0 to 1."""
     gap_seconds: float
     """Pause before it."""
+    lasts_seconds: float
+    """How long it lasts, if it does not end by itself."""
     overlaps: bool
     """Whether it comes before the system has got over the one before."""
 
@@ -68,6 +77,7 @@ def planned(seed: int, count: int, kinds: Sequence[str]) -> list[Planned]:
             kind,
             rng.random(),
             rng.uniform(0.0, GAP_SECONDS_MAX),
+            LASTS_SECONDS_MAX * rng.random() ** 2,
             rng.random() < OVERLAPPING,
         )
         for kind in (first + drawn)[:count]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from aigestion.prove.faults import SEVERAL, Planned
 from aigestion.prove.history import Fault, History
+from aigestion.prove.network import NETWORK, fail_network
 from aigestion.prove.node import Node
 from aigestion.prove.stand_ins import Mode
 from aigestion.prove.system import System
@@ -53,6 +54,8 @@ class Injector:
     async def _done(self, plan: Planned) -> tuple[tuple[str, ...], int]:
         """(victims, acknowledged messages the broker lost)."""
         system = self._system
+        if plan.kind in NETWORK:
+            return await fail_network(system.wires, plan), 0
         match plan.kind.partition("-"):
             case "kill", _, "nats":
                 await system.kill_nats()

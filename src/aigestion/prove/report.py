@@ -44,6 +44,8 @@ class Report(msgspec.Struct, kw_only=True):
     reads: int
     runs: int
     """Questions that agents answered, or told why not."""
+    slowest_seconds: float
+    """The longest that any answer took."""
     provider_calls_max: int
     """The most the provider was asked about one question."""
     rss_mib_max: int
@@ -83,6 +85,7 @@ def reported(
         events=evidence.head,
         reads=len(history.reads),
         runs=sum(one.type in ("agent.replied", "run.failed") for one in evidence.rows),
+        slowest_seconds=history.slowest_seconds,
         provider_calls_max=max(evidence.asked.values(), default=0),
         rss_mib_max=max(evidence.rss_bytes_max.values(), default=0) >> 20,
         descriptors_max=max(evidence.descriptors_max.values(), default=0),

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -15,13 +15,14 @@ import nats
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.nats import EmbeddedNats
 from aigestion.embedded.pid_file import holders
-from aigestion.embedded.ports import free_port
+from aigestion.embedded.ports import LOOPBACK, free_port
 from aigestion.embedded.postgres import EmbeddedPostgres
 from aigestion.kernel.errors import Unavailable
 from aigestion.prove.forked import FORK_SERVER, ForkServer, fork_server
 from aigestion.prove.load import Tenant
 from aigestion.prove.node import Node
 from aigestion.prove.stand_ins import LocalServer, Provider, clickhouse_door, qdrant_door
+from aigestion.prove.wire import Address, Wire, through
 
 READY_SECONDS_MAX = 180.0
 COMMAND_SECONDS_MAX = 300.0
@@ -48,8 +49,11 @@ class System:
         self.folder = folder
         self.provider = provider
         self.data_dir = DataDir(folder / "data")
+        self.provider_url = ""
         self.environment: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
+        self.wires: dict[str, Wire] = {}
+        """Every edge, by the name `process→server`."""
         self.postgres: EmbeddedPostgres
         self.nats: EmbeddedNats
         self.forks: ForkServer
@@ -191,6 +195,7 @@ async def running_system(
         servers = [LocalServer(one) for one in (provider.respond, clickhouse_door, qdrant_door)]
         for server in servers:
             await stack.enter_async_context(server)
+        system.provider_url = servers[0].url
         system.postgres = EmbeddedPostgres(system.data_dir)
         system.nats = EmbeddedNats(system.data_dir)
         stack.push_async_callback(system.postgres.stop)
@@ -207,6 +212,8 @@ async def running_system(
             raise Unavailable(f"The log could not be made: {err.strip()}")
         for name in owner:
             del system.environment[name]
+        for name, target in _edges(system, servers[0]):
+            system.wires[name] = await stack.enter_async_context(Wire(target))
         _make_nodes(system)
         for node in system.nodes.values():
             stack.push_async_callback(node.end)
@@ -216,15 +223,33 @@ async def running_system(
         yield system
 
 
+def _edges(system: System, provider: LocalServer) -> Iterator[tuple[str, Callable[[], Address]]]:
+    """Every way from a process to a server; a server's port is looked up for each connection."""
+    for name, arguments in ROLES:
+        yield f"{name}→postgres", lambda: (LOOPBACK, system.postgres.port)
+        yield f"{name}→nats", lambda: (LOOPBACK, system.nats.port)
+        if arguments[0] == "agents":
+            yield f"{name}→provider", lambda: (LOOPBACK, provider.port)
+
+
 def _make_nodes(system: System) -> None:
     folder = system.folder / "roles"
     folder.mkdir()
     for name, arguments in ROLES:
         port = free_port()
-        door = "HTTP" if arguments[0] == "api" else "OPERATIONS"
-        environment = {**system.environment, f"AIGESTION_{door}__PORT": str(port)}
-        if arguments[0] == "relay":
-            environment["AIGESTION_NATS_URL"] = system.nats.url("relay")
+        role = arguments[0]
+        door = "HTTP" if role == "api" else "OPERATIONS"
+        postgres, nats = system.wires[f"{name}→postgres"], system.wires[f"{name}→nats"]
+        user = "relay" if role == "relay" else "app"
+        environment = {
+            **system.environment,
+            f"AIGESTION_{door}__PORT": str(port),
+            "AIGESTION_POSTGRES_URL": through(postgres, system.postgres.runtime_url),
+            "AIGESTION_NATS_URL": through(nats, system.nats.url(user)),
+        }
+        if role == "agents":
+            url = through(system.wires[f"{name}→provider"], f"{system.provider_url}/v1")
+            environment["AIGESTION_OPENAI__BASE_URL"] = url
         system.nodes[name] = Node(name, arguments, port, folder, environment, system.forks)
 
 
