@@ -58,11 +58,13 @@ def prove(
     import secrets
 
     from aigestion.prove.faults import kinds_of
+    from aigestion.prove.machine import cannot
     from aigestion.prove.run import prove as run_prove
 
     # Whether it or we see a killed child's end first makes no difference; it warns of both.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
-    kinds = kinds_of(only)
+    hindered = cannot()
+    kinds = kinds_of(only, hindered)
     chosen = secrets.randbelow(2**31) if seed is None else seed
     if not as_json:
         click.echo(f"seed {chosen}")
@@ -73,6 +75,7 @@ def prove(
             minutes=minutes,
             kinds=kinds,
             keep=keep,
+            left_out=hindered,
             say=lambda text: click.echo(quiet(one_line(text)), err=True),
         )
     )

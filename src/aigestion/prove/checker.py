@@ -22,7 +22,7 @@ class Violation(msgspec.Struct, frozen=True):
 
     kind: str
     """`lost`, `duplicated`, `wrong`, `hole`, `broker`, `view`, `stale`, `phantom`, `order`, `refused`, `effect`,
-    `canary`, `hang`, `unbounded`, `audit`, `restless`."""
+    `canary`, `unseen`, `hang`, `unbounded`, `audit`, `restless`."""
     message: str
     position: int | None = None
 

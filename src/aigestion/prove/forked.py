@@ -44,8 +44,12 @@ class ForkServer:
         folder: Path,
         out: Path,
         err: Path,
+        clock: Path | None = None,
     ) -> Forked:
-        """`aigestion ARGUMENTS` in this folder, with nothing but this environment; output is appended."""
+        """`aigestion ARGUMENTS` in this folder, with nothing but this environment; output is appended.
+
+        `clock`: a file that says, at any time, how many seconds the process's clock is off.
+        """
         asked: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
         self._asked.append(asked)
         request = {
@@ -54,6 +58,7 @@ class ForkServer:
             "folder": str(folder),
             "out": str(out),
             "err": str(err),
+            "clock": None if clock is None else str(clock),
         }
         self._writer.write(json.dumps(request).encode() + b"\n")
         # Cancelled or not, it is started; who is cancelled here ends the whole system anyway.

@@ -64,6 +64,13 @@ class Client:
                     await self._read_back(http, operation)
                 await asyncio.sleep(self._rng.uniform(0, THINK_SECONDS_MAX))
 
+    async def say_one_thing(self) -> None:
+        """Start one conversation, and be gone."""
+        headers = {"Authorization": f"Bearer {self._tenant.key}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=ANSWER_SECONDS_MAX) as http:
+            operation, body = self._next()
+            await self._send(http, operation, body)
+
     def _next(self) -> tuple[Operation, dict[str, Any]]:
         self._commands += 1
         marker = f"mark-{self._tenant.canary}-{self._number:02d}{self._commands:06d}"

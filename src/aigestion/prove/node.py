@@ -33,6 +33,7 @@ class Node:
         self._arguments = arguments
         self._folder = folder
         self._log = folder / f"{name}.log"
+        self._clock = folder / f"{name}.clock"
         self._environment = environment
         self._forks = forks
         self._process: Forked | None = None
@@ -50,6 +51,7 @@ class Node:
 
     def start(self) -> None:
         """Start it, and again whenever it ends."""
+        self.step_clock(0)
         self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.name}")
 
     def kill(self) -> bool:
@@ -64,6 +66,10 @@ class Node:
         if self.paused:
             self._send(signal.SIGCONT)
         self.paused = False
+
+    def step_clock(self, seconds: int) -> None:
+        """What it takes for the time is so far off from now on, also once it is started again."""
+        self._clock.write_text(str(seconds))
 
     async def end(self) -> None:
         """End it for good."""
@@ -101,6 +107,7 @@ class Node:
                 folder=self._folder,
                 out=self._log,
                 err=self._log,
+                clock=self._clock,
             )
             self.starts += 1
             await asyncio.shield(self._process.ended)

@@ -1,7 +1,7 @@
 """What a run came to: figures for programs, a table for people."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -64,6 +64,7 @@ def reported(
     evidence: Evidence,
     found: Sequence[Violation],
     kept: Path | None,
+    left_out: Mapping[str, str],
     shown_max: int = 3,
 ) -> Report:
     """The figures of a run."""
@@ -92,6 +93,7 @@ def reported(
         violations=dict(seen),
         first=first,
         kept=None if kept is None else str(kept),
+        not_checked=(*NOT_CHECKED, *(f"{kind}: {why}" for kind, why in left_out.items())),
     )
 
 
