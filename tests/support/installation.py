@@ -8,20 +8,20 @@ from aigestion.commands.directory.create_tenant import CreateTenant
 from aigestion.commands.directory.issue_key import IssueKey
 from aigestion.commands.directory.register_agent import RegisterAgent
 from aigestion.events.directory import SCOPES
+from aigestion.prove.wire import Wire
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.queries.directory import DirectoryQueries
 from aigestion.queries.documents import DocumentQueries
 from aigestion.queries.keys import KeyQueries
 from aigestion.queries.runs import RunQueries
 from tests.support.api_fakes import World
-from tests.support.cut_proxy import CutProxy
 from tests.support.postgres_views import Views
 
 
 class Installation:
     """A log, its read models, and the API in front of them; `catch_up` is the runner's part."""
 
-    def __init__(self, world: World, views: Views, network: CutProxy) -> None:
+    def __init__(self, world: World, views: Views, network: Wire) -> None:
         self.world = world
         self.network = network
         """Between this program and PostgreSQL."""

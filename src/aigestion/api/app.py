@@ -16,6 +16,7 @@ from aigestion.api.delivery import OpenStreams
 from aigestion.api.doors import Doors, Operations
 from aigestion.api.errors import problem_of
 from aigestion.api.graphql.routes import ask_graphql, graphql_page
+from aigestion.api.in_time import in_time
 from aigestion.api.limits import Charging
 from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
@@ -105,7 +106,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
         logging_config=None,
     )
     methods = {route.path_format: ", ".join(sorted(route.methods)) for route in _http(app)}
-    app.asgi_handler = observed(app.asgi_handler, Metrics(doors.metrics), methods)
+    app.asgi_handler = observed(in_time(app.asgi_handler), Metrics(doors.metrics), methods)
     return app
 
 

@@ -145,6 +145,14 @@ def answer_by_status(path: str, status: HTTPStatus) -> ErrorAnswer:
     return _answer(path, _by_status(status), {})
 
 
+def engine_silent(path: str) -> ErrorAnswer:
+    """An answer cannot be had in the time that anybody may wait for it."""
+    detail = (
+        "An engine does not answer in time; what became of the request is not known. Try again."
+    )
+    return _answer(path, Told(HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable", detail, {}), {})
+
+
 def _answer(path: str, told: Told, headers: dict[str, str]) -> ErrorAnswer:
     if told.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'

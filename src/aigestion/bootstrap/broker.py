@@ -18,6 +18,8 @@ from aigestion.kernel.errors import Misconfigured, Unavailable
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 RECONNECT_SECONDS = 0.2
+PING_SECONDS = 3.0
+"""The client asks as often whether the broker is there; two answers may be missing."""
 VERSION_MIN = (2, 12)
 """The first with atomic batches."""
 
@@ -49,6 +51,7 @@ async def _connect(url: str, part: str, password: str | None, ca_file: Path | No
             "name": f"aigestion {part}",
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "error_cb": _report,
+            "ping_interval": PING_SECONDS,
             **({"tls": tls} if tls else {}),
             **user,
         }

@@ -58,11 +58,13 @@ def prove(
     import secrets
 
     from aigestion.prove.faults import kinds_of
+    from aigestion.prove.machine import cannot
     from aigestion.prove.run import prove as run_prove
 
     # Whether it or we see a killed child's end first makes no difference; it warns of both.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
-    kinds = kinds_of(only)
+    hindered = cannot()
+    kinds = kinds_of(only, hindered)
     chosen = secrets.randbelow(2**31) if seed is None else seed
     if not as_json:
         click.echo(f"seed {chosen}")
@@ -73,6 +75,7 @@ def prove(
             minutes=minutes,
             kinds=kinds,
             keep=keep,
+            left_out=hindered,
             say=lambda text: click.echo(quiet(one_line(text)), err=True),
         )
     )
@@ -97,6 +100,7 @@ def told(report: "Report") -> str:
         table(head, [_row(line) for line in report.faults]),
         table(commands[0], [commands[1]]),
         f"{report.events} events, {report.reads} reads of a write just answered, {report.runs} runs ended; "
+        f"the slowest answer after {report.slowest_seconds:.1f} s; "
         f"at most {report.provider_calls_max} calls a question, {report.rss_mib_max} MiB and "
         f"{report.descriptors_max} descriptors a process",
         quiet(f"not checked: {'; '.join(report.not_checked)}"),

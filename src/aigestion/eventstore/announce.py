@@ -17,6 +17,7 @@ PAUSE_SECONDS = 0.02
 """At least this long between two notifications of one process."""
 CONNECT_TIMEOUT_SECONDS = 5.0
 RECONNECT_SECONDS = 0.5
+HEARTBEAT_SECONDS = 5.0
 
 
 class LogAnnouncer:
@@ -51,12 +52,24 @@ async def hear(url: str, wake: Callable[[int], None]) -> None:
     while True:
         heed_cancellation()
         gone = asyncio.Event()
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(
+            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
+        ):
             connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_SECONDS)
             connection.add_termination_listener(lambda _, gone=gone: gone.set())
             try:
                 await connection.add_listener(CHANNEL, heard)
-                await gone.wait()
+                await _ended(connection, gone)
             finally:
                 connection.terminate()
         await asyncio.sleep(RECONNECT_SECONDS)
+
+
+async def _ended(connection: "asyncpg.Connection[Any]", gone: asyncio.Event) -> None:
+    """A connection can be dead without anybody saying so: ask it. Raises when it does not answer."""
+    while not gone.is_set():
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                await gone.wait()
+        except TimeoutError:
+            await connection.execute("SELECT 1", timeout=HEARTBEAT_SECONDS)

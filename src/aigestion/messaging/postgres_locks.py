@@ -9,11 +9,8 @@ from typing import Any
 import asyncpg
 
 from aigestion.kernel.errors import Unavailable
-from aigestion.messaging.leader import lock_key
+from aigestion.messaging.leader import connect, lock_key
 from aigestion.messaging.locks import MemoryLocks
-
-CONNECT_TIMEOUT_SECONDS = 5.0
-STATEMENT_TIMEOUT_SECONDS = 5.0
 
 _NOT_REACHED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -61,7 +58,7 @@ class PostgresLocks:
         async with self._one_statement_at_a_time:
             try:
                 if self._connection is None or self._connection.is_closed():
-                    self._connection = await self._connect()
+                    self._connection = await connect(self._dsn, self._application_name)
                 taken = await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key)
             except _NOT_REACHED as error:
                 self._hang_up(self._connection)
@@ -87,11 +84,3 @@ class PostgresLocks:
             session.terminate()
         if self._connection is session:
             self._connection = None
-
-    async def _connect(self) -> "asyncpg.Connection[Any]":
-        return await asyncpg.connect(
-            self._dsn,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=STATEMENT_TIMEOUT_SECONDS,
-            server_settings={"application_name": self._application_name},
-        )

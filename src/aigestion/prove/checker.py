@@ -22,7 +22,7 @@ class Violation(msgspec.Struct, frozen=True):
 
     kind: str
     """`lost`, `duplicated`, `wrong`, `hole`, `broker`, `view`, `stale`, `phantom`, `order`, `refused`, `effect`,
-    `canary`, `unbounded`, `audit`, `restless`."""
+    `canary`, `unseen`, `hang`, `unbounded`, `audit`, `restless`."""
     message: str
     position: int | None = None
 
@@ -39,6 +39,7 @@ def violations(history: History, evidence: Evidence) -> list[Violation]:
         *_reads(history, evidence),
         *_effects(evidence),
         *_isolated(history),
+        *_answered(history),
         *_bounded(evidence),
         *_audited(evidence),
     ]
@@ -287,6 +288,12 @@ def _isolated(history: History) -> Iterator[Violation]:
     for leak in history.leaks:
         told = f"{leak.tenant} got another tenant's words from {leak.request}"
         yield Violation("canary", told)
+
+
+def _answered(history: History) -> Iterator[Violation]:
+    """P11: nobody waits without end, whatever is broken."""
+    for hang in history.hangs:
+        yield Violation("hang", f"no answer to {hang.request}, sent at {hang.at:g} s")
 
 
 def _bounded(evidence: Evidence) -> Iterator[Violation]:

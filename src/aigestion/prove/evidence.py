@@ -12,9 +12,10 @@ import msgspec
 import nats
 import nats.js.errors
 
+from aigestion.prove.broker import STREAM
 from aigestion.prove.history import History
 from aigestion.prove.load import Tenant
-from aigestion.prove.system import STREAM, System
+from aigestion.prove.system import System
 
 PAGE_EVENTS = 200
 ASKING_AT_ONCE = 32
@@ -163,7 +164,7 @@ async def _got(http: httpx2.AsyncClient, path: str) -> dict[str, Any]:
 
 
 async def _messages(system: System) -> tuple[list[Mirrored], int | None]:
-    client = await nats.connect(system.nats.url("app"), connect_timeout=5)
+    client = await nats.connect(system.broker.url("app"), connect_timeout=5)
     room = asyncio.Semaphore(ASKING_AT_ONCE)
     try:
         stream = client.jetstream(timeout=ASK_SECONDS_MAX)

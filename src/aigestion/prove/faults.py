@@ -1,7 +1,8 @@
 """Which faults there are, and which come when: all of it follows from the seed."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -19,13 +20,25 @@ WEIGHTS: dict[str, int] = {
     "pause-relay": 4,
     "broker-amnesia": 6,
     "stream-deleted": 3,
+    "message-deleted": 4,
+    "block-damaged": 3,
+    "views-wiped": 3,
+    "disk-full": 2,
+    "clock-step": 4,
     "provider-hang": 3,
     "provider-429": 3,
     "provider-garbage": 3,
+    "partition": 5,
+    "reset": 4,
+    "half-open": 3,
+    "delay": 2,
+    "throttle": 2,
 }
 """How often each kind comes, beside the others."""
 SEVERAL = 3
 GAP_SECONDS_MAX = 0.5
+LASTS_SECONDS_MAX = 8.0
+"""What has no end of its own lasts up to this long: longer than any lease."""
 OVERLAPPING = 0.25
 """The share of faults that do not wait until the system has got over the one before."""
 
@@ -38,21 +51,30 @@ class Planned(msgspec.Struct, frozen=True):
     """Chooses a victim among those there are: 0 to 1."""
     gap_seconds: float
     """Pause before it."""
+    lasts_seconds: float
+    """How long it lasts, if it does not end by itself."""
     overlaps: bool
     """Whether it comes before the system has got over the one before."""
 
 
-def kinds_of(names: str | None) -> tuple[str, ...]:
-    """The kinds that a list with commas names, all of them for None; `InvalidInput` names the unknown."""
+def kinds_of(
+    names: str | None, cannot: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """The kinds that a list with commas names; for None all but those that this machine cannot have.
+
+    `InvalidInput` names the unknown, and says of one that is asked for why it `cannot` be had.
+    """
     if names is None:
-        return tuple(WEIGHTS)
-    asked = tuple(name.strip() for name in names.split(",") if name.strip())
+        return tuple(kind for kind in WEIGHTS if kind not in cannot)
+    asked = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     if unknown := [name for name in asked if name not in WEIGHTS]:
         raise InvalidInput(
             f"There is no fault {', '.join(unknown)}; there are {', '.join(WEIGHTS)}."
         )
     if not asked:
         raise InvalidInput(f"Name at least one fault: {', '.join(WEIGHTS)}.")
+    if hindered := [f"{name}: {cannot[name]}" for name in asked if name in cannot]:
+        raise InvalidInput(f"This machine cannot have {'; '.join(hindered)}.")
     return asked
 
 
@@ -68,6 +90,7 @@ def planned(seed: int, count: int, kinds: Sequence[str]) -> list[Planned]:
             kind,
             rng.random(),
             rng.uniform(0.0, GAP_SECONDS_MAX),
+            LASTS_SECONDS_MAX * rng.random() ** 2,
             rng.random() < OVERLAPPING,
         )
         for kind in (first + drawn)[:count]

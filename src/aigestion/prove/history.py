@@ -65,8 +65,16 @@ class Leak(msgspec.Struct, kw_only=True):
     at: float
 
 
+class Hang(msgspec.Struct, kw_only=True):
+    """A request that got no answer at all for longer than anybody may have to wait."""
+
+    request: str
+    at: float
+    """When it was sent."""
+
+
 class History:
-    """Every operation, read, fault and leak; `path` gets a line for each as it ends."""
+    """Every operation, read, fault, leak and hang; `path` gets a line for each as it ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -74,12 +82,19 @@ class History:
         self.reads: list[Read] = []
         self.faults: list[Fault] = []
         self.leaks: list[Leak] = []
+        self.hangs: list[Hang] = []
+        self.slowest_seconds = 0.0
+        """The longest that an answer took."""
         self._began = time.monotonic()
         self._file = path.open("ab")
 
     def now(self) -> float:
         """Seconds since the run began."""
         return round(time.monotonic() - self._began, 4)
+
+    def answered_after(self, seconds: float) -> None:
+        """Note how long an answer took."""
+        self.slowest_seconds = max(self.slowest_seconds, round(seconds, 3))
 
     def write(self, what: str, entry: Any) -> None:
         """One line: what it is, and all of it."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from aigestion.prove.faults import SEVERAL, Planned
 from aigestion.prove.history import Fault, History
+from aigestion.prove.network import NETWORK, fail_network
 from aigestion.prove.node import Node
 from aigestion.prove.stand_ins import Mode
 from aigestion.prove.system import System
@@ -16,6 +17,9 @@ PAUSE_AFTER_TAKEOVER_SECONDS = 1.0
 CALM_SECONDS_MAX = 30.0
 STARTING_MAX = 2
 """So many processes may still be starting when the next fault comes."""
+CLOCK_STEP_SECONDS = 3_600
+UNHEARD_SECONDS = 0.6
+"""How long a reader does not hear what the broker then loses."""
 POLL_SECONDS = 0.05
 
 
@@ -53,9 +57,11 @@ class Injector:
     async def _done(self, plan: Planned) -> tuple[tuple[str, ...], int]:
         """(victims, acknowledged messages the broker lost)."""
         system = self._system
+        if plan.kind in NETWORK:
+            return await fail_network(system.wires, plan), 0
         match plan.kind.partition("-"):
             case "kill", _, "nats":
-                await system.kill_nats()
+                await system.broker.kill()
                 return ("nats",), 0
             case "kill", _, "postgres":
                 await system.kill_postgres()
@@ -67,16 +73,28 @@ class Injector:
             case "kill", _, role:
                 return await self._kill((self._one(system.of_role(role), plan.pick).name,)), 0
             case "broker", _, _:
-                return ("nats",), await system.roll_back_broker()
+                return ("nats",), await system.broker.roll_back()
+            case "message", _, _:
+                [reader] = system.of_role("project")
+                return ("nats",), await system.broker.erase_unheard(reader, UNHEARD_SECONDS)
+            case "block", _, _:
+                return ("nats",), await system.broker.flip_bit(plan.pick)
+            case "disk", _, _:
+                await system.broker.fill_disk(plan.lasts_seconds)
+                return ("nats",), 0
+            case "clock", _, _:
+                return await self._step_clock(plan), 0
+            case "views", _, _:
+                return await system.wipe_views(plan.pick), 0
             case "stream", _, _:
-                return ("nats",), await system.empty_broker()
+                return ("nats",), await system.broker.empty()
             case "provider", _, how:
                 return await self._misbehave(how)  # type: ignore[arg-type]
             case _:
                 return await self._pause_leader(), 0
 
     async def _kill(self, names: Sequence[str]) -> tuple[str, ...]:
-        engines = {"nats": self._system.kill_nats, "postgres": self._system.kill_postgres}
+        engines = {"nats": self._system.broker.kill, "postgres": self._system.kill_postgres}
         for name in names:
             if name in self._system.nodes:
                 self._system.nodes[name].kill()
@@ -99,6 +117,19 @@ class Injector:
         finally:
             self._system.provider.mode = "well"
         return ("provider",), 0
+
+    async def _step_clock(self, plan: Planned) -> tuple[str, ...]:
+        """One process's clock goes an hour forward or back for a while, and is right again at once."""
+        nodes = list(self._system.nodes.values())
+        scaled = plan.pick * len(nodes)
+        node = nodes[int(scaled)]
+        seconds = CLOCK_STEP_SECONDS if scaled % 1 < 0.5 else -CLOCK_STEP_SECONDS
+        node.step_clock(seconds)
+        try:
+            await asyncio.sleep(plan.lasts_seconds)
+        finally:
+            node.step_clock(0)
+        return node.name, f"{seconds:+d} s"
 
     async def _pause_leader(self) -> tuple[str, ...]:
         """Stop the leading relay, take its lock from it as a dead machine's is taken, and wake it beside the next."""

@@ -9,11 +9,12 @@ from uuid import UUID
 
 import httpx2
 
-from aigestion.prove.history import History, Leak, Operation, Read
+from aigestion.prove.history import Hang, History, Leak, Operation, Read
 
 MARKER = re.compile(r"mark-[0-9a-f]{12}-\d{8}")
 GIVE_UP_SECONDS = 45.0
-TRY_SECONDS_MAX = 6.0
+ANSWER_SECONDS_MAX = 10.0
+"""Whatever happens to the system: an answer, if only that there is none, comes within this time."""
 PAUSE_SECONDS = 0.1
 THINK_SECONDS_MAX = 0.04
 CONVERSATIONS_OF_CLIENT = 4
@@ -55,13 +56,20 @@ class Client:
     async def run(self, stop: asyncio.Event) -> None:
         """Send commands until told to stop; the one under way is still sent to its end."""
         headers = {"Authorization": f"Bearer {self._tenant.key}"}
-        async with httpx2.AsyncClient(headers=headers, timeout=TRY_SECONDS_MAX) as http:
+        async with httpx2.AsyncClient(headers=headers, timeout=ANSWER_SECONDS_MAX) as http:
             while not stop.is_set():
                 operation, body = self._next()
                 await self._send(http, operation, body)
                 if operation.outcome == "acked" and self._rng.random() < READS:
                     await self._read_back(http, operation)
                 await asyncio.sleep(self._rng.uniform(0, THINK_SECONDS_MAX))
+
+    async def say_one_thing(self) -> None:
+        """Start one conversation, and be gone."""
+        headers = {"Authorization": f"Bearer {self._tenant.key}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=ANSWER_SECONDS_MAX) as http:
+            operation, body = self._next()
+            await self._send(http, operation, body)
 
     def _next(self) -> tuple[Operation, dict[str, Any]]:
         self._commands += 1
@@ -148,10 +156,17 @@ class Client:
         """The answer of the next process; None if none came."""
         self._turn += 1
         url = self._urls[self._turn % len(self._urls)]
+        asked_at = self._history.now()
         try:
             answer = await http.request(method, url + path, **options)
+        except httpx2.TimeoutException:
+            hang = Hang(request=f"{method} {url}{path}", at=asked_at)
+            self._history.hangs.append(hang)
+            self._history.write("hang", hang)
+            return None
         except httpx2.HTTPError:
             return None
+        self._history.answered_after(self._history.now() - asked_at)
         if any(other.canary in answer.text for other in self._others):
             leak = Leak(
                 tenant=self._tenant.name, request=f"{method} {path}", at=self._history.now()

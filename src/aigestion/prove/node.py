@@ -3,14 +3,12 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from aigestion.embedded.log_file import last_words
-from aigestion.embedded.privileges import EngineUser
-from aigestion.embedded.process import Command, spawn
+from aigestion.prove.forked import Forked, ForkServer
 
 RESTART_PAUSE_SECONDS = 0.2
 PROBE_SECONDS_MAX = 2.0
@@ -26,22 +24,19 @@ class Node:
         port: int,
         folder: Path,
         environment: Mapping[str, str],
+        forks: ForkServer,
     ) -> None:
         self.name = name
         self.port = port
         self.starts = 0
         self.paused = False
-        self._command = Command(
-            engine=name,
-            argv=(sys.executable, "-m", "aigestion", *arguments),
-            folder=folder,
-            user=EngineUser(),
-            pid_file=folder / f"{name}.pid",
-            log=folder / f"{name}.log",
-            death_signal=signal.SIGKILL,
-            environment=environment,
-        )
-        self._process: asyncio.subprocess.Process | None = None
+        self._arguments = arguments
+        self._folder = folder
+        self._log = folder / f"{name}.log"
+        self._clock = folder / f"{name}.clock"
+        self._environment = environment
+        self._forks = forks
+        self._process: Forked | None = None
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -51,11 +46,12 @@ class Node:
     @property
     def pid(self) -> int | None:
         """None while there is no process."""
-        running = self._process is not None and self._process.returncode is None
-        return self._process.pid if running and self._process else None
+        process = self._process
+        return None if process is None or process.ended.done() else process.pid
 
     def start(self) -> None:
         """Start it, and again whenever it ends."""
+        self.step_clock(0)
         self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.name}")
 
     def kill(self) -> bool:
@@ -71,6 +67,10 @@ class Node:
             self._send(signal.SIGCONT)
         self.paused = False
 
+    def step_clock(self, seconds: int) -> None:
+        """What it takes for the time is so far off from now on, also once it is started again."""
+        self._clock.write_text(str(seconds))
+
     async def end(self) -> None:
         """End it for good."""
         if self._keeping is not None:
@@ -79,7 +79,7 @@ class Node:
                 await self._keeping
         self.kill()
         if self._process is not None:
-            await self._process.wait()
+            await self._process.ended
 
     async def get(self, path: str) -> tuple[int, str]:
         """(status, body) of what it says itself; 0 if it does not answer."""
@@ -97,13 +97,20 @@ class Node:
 
     def said(self) -> str:
         """Its last words."""
-        return last_words(self._command.log, 0) if self._command.log.exists() else ""
+        return last_words(self._log)
 
     async def _keep(self) -> None:
         while True:
-            self._process = await spawn(self._command)
+            self._process = await self._forks.start(
+                self._arguments,
+                self._environment,
+                folder=self._folder,
+                out=self._log,
+                err=self._log,
+                clock=self._clock,
+            )
             self.starts += 1
-            await self._process.wait()
+            await asyncio.shield(self._process.ended)
             self.paused = False
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
 

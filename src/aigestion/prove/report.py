@@ -1,7 +1,7 @@
 """What a run came to: figures for programs, a table for people."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -44,6 +44,8 @@ class Report(msgspec.Struct, kw_only=True):
     reads: int
     runs: int
     """Questions that agents answered, or told why not."""
+    slowest_seconds: float
+    """The longest that any answer took."""
     provider_calls_max: int
     """The most the provider was asked about one question."""
     rss_mib_max: int
@@ -62,6 +64,7 @@ def reported(
     evidence: Evidence,
     found: Sequence[Violation],
     kept: Path | None,
+    left_out: Mapping[str, str],
     shown_max: int = 3,
 ) -> Report:
     """The figures of a run."""
@@ -83,12 +86,14 @@ def reported(
         events=evidence.head,
         reads=len(history.reads),
         runs=sum(one.type in ("agent.replied", "run.failed") for one in evidence.rows),
+        slowest_seconds=history.slowest_seconds,
         provider_calls_max=max(evidence.asked.values(), default=0),
         rss_mib_max=max(evidence.rss_bytes_max.values(), default=0) >> 20,
         descriptors_max=max(evidence.descriptors_max.values(), default=0),
         violations=dict(seen),
         first=first,
         kept=None if kept is None else str(kept),
+        not_checked=(*NOT_CHECKED, *(f"{kind}: {why}" for kind, why in left_out.items())),
     )
 
 

@@ -5,30 +5,33 @@ import random
 import shutil
 import signal
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import asyncpg
 import httpx2
 
-from aigestion.kernel.errors import Misconfigured
 from aigestion.prove.checker import Violation, violations
 from aigestion.prove.evidence import gathered
 from aigestion.prove.faults import Planned, planned
+from aigestion.prove.forked import FORK_SERVER
 from aigestion.prove.history import Fault, History
 from aigestion.prove.injector import Injector
 from aigestion.prove.load import Client, Tenant
+from aigestion.prove.machine import refuse_full_disk, refuse_small_machine
 from aigestion.prove.report import Report, reported
-from aigestion.prove.system import KEPT, System, running_system
+from aigestion.prove.starting import running_system
+from aigestion.prove.system import KEPT, System
 from aigestion.prove.usage import Usage
 
-FREE_BYTES_MIN = 1024 * 1024 * 1024
-MEMORY_BYTES_MIN = 3 * 1024 * 1024 * 1024
 CLIENTS_OF_TENANT = 3
+LAST_CLIENT = 99
 WARM_SECONDS = 1.0
 REST_SECONDS_MAX = 120.0
 REST_POLL_SECONDS = 0.5
+FRESH_SECONDS_MAX = 15.0
 
 Say = Callable[[str], None]
 Behind = Callable[[System], Awaitable[None]]
@@ -43,21 +46,24 @@ async def prove(
     kinds: Sequence[str],
     keep: bool,
     say: Say = lambda _: None,
+    left_out: Mapping[str, str] = MappingProxyType({}),
+    program: Sequence[str] = FORK_SERVER,
     before_check: Behind | None = None,
 ) -> Report:
     """Run it. `Misconfigured` if this machine cannot; everything that was started is ended in any case.
 
+    `left_out` says why kinds are not among `kinds`; `program` is what every process is forked from.
     A history with a violation is kept in the current folder, and with `keep` all that the run wrote.
     """
-    _refuse_small_machine()
+    refuse_small_machine()
     with ExitStack() as stack:
         stack.enter_context(_ended_by_sigterm())
         folder = stack.enter_context(_folder(keep))
-        _refuse_full_disk(folder)
+        refuse_full_disk(folder)
         history = History(folder / "history.jsonl")
         stack.callback(history.close)
         say("starting the system")
-        async with running_system(folder) as system:
+        async with running_system(folder, kinds, program) as system:
             rng = random.Random(seed)  # noqa: S311
             tenants = await _tenants(system, rng)
             usage = Usage()
@@ -68,6 +74,10 @@ async def prove(
                 )
                 say("waiting until everything is at rest")
                 restless = await _rest(system, history)
+                if not restless:
+                    restless = await _fresh_without_broker(system, tenants, history)
+                if not restless:
+                    restless = await _holes_found_and_mended(system, history)
             finally:
                 watching.cancel()
                 with suppress(asyncio.CancelledError):
@@ -82,7 +92,7 @@ async def prove(
         for violation in found:
             history.write("violation", violation)
         kept = folder if keep else _kept(history, seed) if found else None
-        return reported(seed, history, evidence, found, kept)
+        return reported(seed, history, evidence, found, kept, left_out)
 
 
 async def _tenants(system: System, rng: random.Random) -> list[Tenant]:
@@ -174,6 +184,40 @@ async def _rest(system: System, history: History) -> list[Violation]:
     return [Violation("restless", f"after {REST_SECONDS_MAX:g} s without faults: {moving}")]
 
 
+async def _fresh_without_broker(
+    system: System, tenants: Sequence[Tenant], history: History
+) -> list[Violation]:
+    """The very last event, with no other behind it, is seen although its reader is cut off from the broker."""
+    wire = system.wires["project-1→nats"]
+    last = Client(LAST_CLIENT, "last", tenants[0], (), system.api_urls, history)
+    wire.requests.clear()
+    wire.replies.clear()
+    try:
+        await last.say_one_thing()
+        until = history.now() + FRESH_SECONDS_MAX
+        while behind := await _behind(system, history.operations[-1].position or 0):
+            if history.now() > until:
+                told = f"cut off from the broker, {behind} after {FRESH_SECONDS_MAX:g} s"
+                return [Violation("stale", told)]
+            await asyncio.sleep(REST_POLL_SECONDS)
+    finally:
+        wire.mend()
+    return await _rest(system, history)
+
+
+async def _holes_found_and_mended(system: System, history: History) -> list[Violation]:
+    """Holes in the middle of the stream stay: the audit must name the first, and a new stream has none."""
+    missing = await system.broker.missing()
+    if not missing:
+        return []
+    code, out, err = await system.command("audit", "verify", "--json")
+    if code == 0 or str(missing[0]) not in out:
+        told = f"the broker lacks {missing[0]}, and `aigestion audit verify` says: {(out + err)[-600:]}"
+        return [Violation("unseen", told, missing[0])]
+    await system.broker.empty()
+    return await _rest(system, history)
+
+
 async def _moving(system: System) -> tuple[int, str]:
     """(head of the log, what has not caught up with it)."""
     for node in system.nodes.values():
@@ -189,15 +233,20 @@ async def _moving(system: System) -> tuple[int, str]:
         return -1, f"the log does not answer: {error}"
     assert found is not None
     head, waiting = int(found["head"]), int(found["waiting"])
-    if (last := await system.last_sequence()) != head:
+    if (last := await system.broker.last_sequence()) != head:
         return head, f"the broker is at {last}, the log at {head}"
     if waiting:
         return head, f"{waiting} questions wait for the end of their run"
+    return head, await _behind(system, head)
+
+
+async def _behind(system: System, head: int) -> str:
+    """Which read model is not at the head; empty if all are."""
     _, metrics = await system.nodes["project-1"].get("/metrics")
     for name in KEPT:
         if f'\nprojection_position{{projection="{name}"}} {float(head)}' not in metrics:
-            return head, f"the read model {name} is not at {head}"
-    return head, ""
+            return f"the read model {name} is not at {head}"
+    return ""
 
 
 _WAITING = """
@@ -240,24 +289,3 @@ def _kept(history: History, seed: int) -> Path:
             copy.write(history.path.read_bytes())
             break
     return path.absolute()
-
-
-def _refuse_full_disk(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < FREE_BYTES_MIN:
-        raise Misconfigured(
-            f"{folder.parent} has {free >> 20} MiB left and {FREE_BYTES_MIN >> 20} MiB are needed: make "
-            "room, or choose another folder with TMPDIR."
-        )
-
-
-def _refuse_small_machine() -> None:
-    """Where the system tells how much memory is left."""
-    with suppress(OSError, ValueError, IndexError):
-        told = Path("/proc/meminfo").read_text().partition("MemAvailable:")[2]
-        available = int(told.split()[0]) * 1024
-        if available < MEMORY_BYTES_MIN:
-            raise Misconfigured(
-                f"This machine has {available >> 20} MiB of memory left, and {MEMORY_BYTES_MIN >> 20} MiB are "
-                "needed: the run is nine processes."
-            )

@@ -2,33 +2,28 @@
 
 import asyncio
 import json
-import os
-import shutil
-import signal
-import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
-import nats
 
 from aigestion.embedded.datadir import DataDir
-from aigestion.embedded.nats import EmbeddedNats
-from aigestion.embedded.pid_file import holders
-from aigestion.embedded.ports import free_port
 from aigestion.embedded.postgres import EmbeddedPostgres
 from aigestion.kernel.errors import Unavailable
+from aigestion.prove.broker import Broker, kill_tree
+from aigestion.prove.forked import ForkServer
 from aigestion.prove.load import Tenant
 from aigestion.prove.node import Node
-from aigestion.prove.stand_ins import LocalServer, Provider, clickhouse_door, qdrant_door
+from aigestion.prove.stand_ins import Provider
+from aigestion.prove.wire import Wire
 
 READY_SECONDS_MAX = 180.0
 COMMAND_SECONDS_MAX = 300.0
 POLL_SECONDS = 0.05
 KEPT = ("directory", "conversations", "documents", "runs", "search")
 """The read models of the run: those in Postgres."""
-STREAM = "EVENTS"
+ALL_VIEWS = 2 / 3
+"""Above this, a pick means every read model."""
 ROLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("api-1", ("api",)),
     ("api-2", ("api",)),
@@ -38,7 +33,6 @@ ROLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("agents-1", ("agents",)),
     ("agents-2", ("agents",)),
 )
-_PASSED_ON = ("PYTHONPATH", "VIRTUAL_ENV", "HOME", "SSL_CERT_FILE")
 
 
 class System:
@@ -48,12 +42,16 @@ class System:
         self.folder = folder
         self.provider = provider
         self.data_dir = DataDir(folder / "data")
+        self.provider_url = ""
         self.environment: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
+        self.wires: dict[str, Wire] = {}
+        """Every edge, by the name `process→server`."""
         self.postgres: EmbeddedPostgres
-        self.nats: EmbeddedNats
+        self.broker: Broker
+        self.forks: ForkServer
+        self._commands = 0
         self._postgres_turn = asyncio.Lock()
-        self._nats_turn = asyncio.Lock()
 
     def of_role(self, role: str) -> list[Node]:
         return [node for name, node in self.nodes.items() if name.startswith(f"{role}-")]
@@ -65,54 +63,24 @@ class System:
     async def kill_postgres(self) -> None:
         """kill -9 the server with all its children, and start it again."""
         async with self._postgres_turn:
-            _kill_tree(self.data_dir.run / "postgres.pid", "postgres")
+            kill_tree(self.data_dir.run / "postgres.pid", "postgres")
             await self.postgres.stop()
             await self.postgres.start()
 
-    async def kill_nats(self) -> None:
-        """kill -9 the broker, and start it again."""
-        async with self._nats_turn:
-            await self._nats_down()
-            await self.nats.start()
-
-    async def copy_broker(self) -> None:
-        """Keep a copy of the broker's files as they are now, while it works on."""
-        async with self._nats_turn:
-            await _copied(self._store, self._old_store)
-
-    async def roll_back_broker(self) -> int:
-        """kill -9 the broker and give it the older copy of its files; returns how many messages that lost."""
-        async with self._nats_turn:
-            before = await self.last_sequence() or 0
-            await self._nats_down()
-            await asyncio.to_thread(shutil.rmtree, self._store)
-            await asyncio.to_thread(self._old_store.rename, self._store)
-            await self.nats.start()
-            after = await self.last_sequence() or 0
-            await _copied(self._store, self._old_store)
-        return max(0, before - after)
-
-    async def empty_broker(self) -> int:
-        """kill -9 the broker and start it without any files; returns how many messages that lost."""
-        async with self._nats_turn:
-            lost = await self.last_sequence() or 0
-            await self._nats_down()
-            await asyncio.to_thread(shutil.rmtree, self._store)
-            await self.nats.start()
-            await _copied(self._store, self._old_store)
-        return lost
-
-    async def last_sequence(self) -> int | None:
-        """The broker's; None if it has no stream or does not answer."""
-        with suppress(nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError):
-            client = await nats.connect(
-                self.nats.url("app"), connect_timeout=2, allow_reconnect=False, error_cb=_quiet
-            )
+    async def wipe_views(self, pick: float) -> tuple[str, ...]:
+        """Drop the tables of one read model, or one time in three of all, behind the system's back; which."""
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError):
+            owner = await asyncpg.connect(self.postgres.owner_url, timeout=3, command_timeout=10)
             try:
-                return (await client.jetstream(timeout=2).stream_info(STREAM)).state.last_seq
+                names = [row["name"] for row in await owner.fetch(_VIEWS)]
+                if pick < ALL_VIEWS:
+                    names = names[int(pick / ALL_VIEWS * len(names)) :][:1]
+                for name in names:
+                    await owner.execute(f'DROP SCHEMA "{name}" CASCADE')
+                return tuple(names)
             finally:
-                await client.close()
-        return None
+                await owner.close()
+        return ()
 
     async def leading_relay(self) -> Node | None:
         """The relay that says it leads; a stopped one says nothing."""
@@ -145,22 +113,14 @@ class System:
 
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """(exit code, output, errors) of another `aigestion` on the same servers."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aigestion", *arguments),
-            env=self.environment | {"PATH": os.environ.get("PATH", "")},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
+        self._commands += 1
+        out, err = (self.folder / f"command-{self._commands}.{name}" for name in ("out", "err"))
+        process = await self.forks.start(
+            arguments, self.environment, folder=self.folder, out=out, err=err
         )
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS_MAX):
-                out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode or 0, out.decode(), err.decode()
+        async with asyncio.timeout(COMMAND_SECONDS_MAX):
+            code = await process.ended
+        return code, out.read_text(), err.read_text()
 
     async def tenant(self, name: str, canary: str) -> Tenant:
         code, out, err = await self.command("tenants", "create", name, "--json")
@@ -168,112 +128,13 @@ class System:
             raise Unavailable(f"The tenant {name} could not be made: {err.strip()}")
         return Tenant(name, json.loads(out)["key"], canary)
 
-    @property
-    def _store(self) -> Path:
-        return self.data_dir.nats / "store"
-
-    @property
-    def _old_store(self) -> Path:
-        return self.data_dir.nats / "store.old"
-
-    async def _nats_down(self) -> None:
-        _kill_tree(self.data_dir.run / "nats.pid", "nats-server")
-        await self.nats.stop()
-
-
-@asynccontextmanager
-async def running_system(folder: Path) -> AsyncIterator[System]:
-    """Everything started and ready inside the block; all of it ended, and only that, after it.
-
-    `Misconfigured` or `Unavailable` says what cannot start.
-    """
-    provider = Provider()
-    system = System(folder, provider)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(system.data_dir.locked())
-        servers = [LocalServer(one) for one in (provider.respond, clickhouse_door, qdrant_door)]
-        for server in servers:
-            await stack.enter_async_context(server)
-        system.postgres = EmbeddedPostgres(system.data_dir)
-        system.nats = EmbeddedNats(system.data_dir)
-        stack.push_async_callback(system.postgres.stop)
-        stack.push_async_callback(system.nats.stop)
-        await asyncio.gather(system.postgres.start(), system.nats.start())
-        system.environment = _environment(system, [server.url for server in servers])
-        owner = {"AIGESTION_POSTGRES_OWNER_URL": system.postgres.owner_url}
-        system.environment |= owner
-        code, _, err = await system.command("migrate")
-        if code != 0:
-            raise Unavailable(f"The log could not be made: {err.strip()}")
-        for name in owner:
-            del system.environment[name]
-        _make_nodes(system)
-        for node in system.nodes.values():
-            stack.push_async_callback(node.end)
-            node.start()
-        await system.ready()
-        await system.copy_broker()
-        yield system
-
-
-def _make_nodes(system: System) -> None:
-    folder = system.folder / "roles"
-    folder.mkdir()
-    for name, arguments in ROLES:
-        port = free_port()
-        door = "HTTP" if arguments[0] == "api" else "OPERATIONS"
-        environment = {**system.environment, f"AIGESTION_{door}__PORT": str(port)}
-        if arguments[0] == "relay":
-            environment["AIGESTION_NATS_URL"] = system.nats.url("relay")
-        system.nodes[name] = Node(name, arguments, port, folder, environment)
-
-
-def _environment(system: System, urls: Sequence[str]) -> dict[str, str]:
-    """What every role is told: nothing of the caller's own settings."""
-    provider, clickhouse, qdrant = urls
-    return {
-        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-        "NO_COLOR": "1",
-        "AIGESTION_POSTGRES_URL": system.postgres.runtime_url,
-        "AIGESTION_NATS_URL": system.nats.url("app"),
-        "AIGESTION_CLICKHOUSE_URL": clickhouse,
-        "AIGESTION_QDRANT_URL": qdrant,
-        "AIGESTION_LOG__MASTER_KEY_FILE": str(system.folder / "master.key"),
-        "AIGESTION_MODELS__PROVIDER": "openai",
-        "AIGESTION_OPENAI__BASE_URL": f"{provider}/v1",
-        "AIGESTION_OPENAI__API": "chat",
-        "AIGESTION_OPENAI__MODEL": "prove",
-        "AIGESTION_OPENAI__READ_TIMEOUT_SECONDS": "2",
-        "AIGESTION_OPENAI__TOTAL_TIMEOUT_SECONDS": "5",
-    }
-
-
-def _kill_tree(pid_file: Path, program: str) -> None:
-    """kill -9 whoever holds this lock: the server and its children, and nobody else."""
-    for pid in _holding(pid_file, program):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _holding(pid_file: Path, program: str) -> Iterable[int]:
-    return holders(pid_file, program) if pid_file.exists() else ()
-
-
-async def _copied(store: Path, copy: Path) -> None:
-    """Copy a folder that is being written to; files that vanish meanwhile are left out."""
-    await asyncio.to_thread(shutil.rmtree, copy, ignore_errors=True)
-    process = await asyncio.create_subprocess_exec(
-        "cp", "-a", str(store), str(copy), stderr=asyncio.subprocess.DEVNULL
-    )
-    await process.wait()
-
-
-async def _quiet(_error: Exception) -> None:
-    """A broker that is away is what this is about."""
-
 
 _CUT = """
 SELECT count(*) FROM (
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1
 ) AS ended
+"""
+_VIEWS = """
+SELECT nspname AS name FROM pg_namespace
+WHERE to_regclass(quote_ident(nspname) || '.checkpoint') IS NOT NULL ORDER BY nspname
 """

@@ -26,9 +26,9 @@ from aigestion.kernel.query import matching
 from aigestion.queries.conversations import Transcript
 from tests.support.api import Client, asking
 from tests.support.api_fakes import World
-from tests.support.cut_proxy import cut_proxy
 from tests.support.installation import Installation
 from tests.support.log import migrated
+from tests.support.network import network_to
 from tests.support.postgres_views import Views
 from tests.support.tasks import running
 
@@ -162,7 +162,7 @@ async def _reply(wire: Wire, chat: Recorded[UserChat]) -> None:
 @pytest.fixture
 async def installation(database_url: str) -> AsyncIterator[Installation]:
     async with (
-        cut_proxy(await migrated(database_url)) as (network, url),
+        network_to(await migrated(database_url)) as (network, url),
         asyncpg.create_pool(url, min_size=1, max_size=4) as pool,
     ):
         store = PostgresEventStore(pool, url)

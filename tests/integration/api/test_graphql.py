@@ -381,10 +381,10 @@ async def test_a_database_that_is_gone_is_told_field_by_field(
     query = "{ conversations { stale } runs { stale } reports { items { name } } }"
     await ask(client, query)
 
-    installation.network.refuse(True)
+    installation.network.refusing = True
     installation.network.cut()
     gone = await ask(client, query)
-    installation.network.refuse(False)
+    installation.network.refusing = False
     back = await ask(client, query)
 
     assert gone["data"]["conversations"] is gone["data"]["runs"] is None
@@ -412,7 +412,7 @@ async def test_a_bomb_reaches_no_query(
     installation: Installation, client: Client, bomb: str
 ) -> None:
     await ask(client, "{ __typename }")  # the key is known from here on, the schema is made
-    installation.network.refuse(True)
+    installation.network.refusing = True
     installation.network.cut()  # whatever asks the database now is told so
     began = time.process_time()
 
@@ -421,7 +421,7 @@ async def test_a_bomb_reaches_no_query(
     assert time.process_time() - began < 0.5
     assert [one["extensions"]["code"] for one in answer["errors"]] == ["query-too-complex"]
     assert "data" not in answer
-    installation.network.refuse(False)
+    installation.network.refusing = False
 
 
 async def test_a_list_of_requests_is_refused(client: Client) -> None:

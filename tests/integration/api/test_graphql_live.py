@@ -198,11 +198,11 @@ async def test_where_it_is_worth_coming_again_it_only_breaks_off(
     follower = await Follower(wire, key).follow(conversation)
     await follower.next()
 
-    installation.network.refuse(True)
+    installation.network.refusing = True
     installation.network.cut()
     told = await follower.next()
     rest = await follower.frame()
-    installation.network.refuse(False)
+    installation.network.refusing = False
 
     assert (told["code"], told["status"]) == ("engine-unavailable", 503)
     assert told["retry_after_seconds"] == 1

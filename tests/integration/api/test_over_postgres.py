@@ -162,10 +162,10 @@ async def test_a_database_that_is_gone_is_503_and_comes_back(
         ("POST", "/v1/documents", {"title": "Sea", "text": "Salt."}),
     ]
 
-    installation.network.refuse(True)
+    installation.network.refusing = True
     installation.network.cut()
     answers = [await client.request(m, path, json=body) for m, path, body in requests]
-    installation.network.refuse(False)
+    installation.network.refusing = False
     await asyncio.sleep(1)  # the appender connects again
     again = [await client.request(m, path, json=body) for m, path, body in requests if m == "POST"]
 

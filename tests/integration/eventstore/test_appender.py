@@ -14,8 +14,8 @@ from aigestion.eventstore.appender import Appender
 from aigestion.eventstore.port import NewEvent
 from aigestion.kernel.errors import AppendConditionFailed, InvalidInput, Unavailable
 from aigestion.kernel.query import AppendCondition, matching
-from tests.support.cut_proxy import cut_proxy
 from tests.support.log import migrated, new_event, postgres_event_store
+from tests.support.network import network_to
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def waiting_backends(owner: "asyncpg.Connection[Any]") -> set[int]:
 async def test_an_append_whose_reply_is_lost_is_answered_with_its_position(
     database_url: str, owner: "asyncpg.Connection[Any]"
 ) -> None:
-    async with cut_proxy(await migrated(database_url)) as (proxy, url), running(url) as log:
+    async with network_to(await migrated(database_url)) as (proxy, url), running(url) as log:
         await log.append([new_event()])
         event = new_event()
 
@@ -88,7 +88,7 @@ async def test_an_append_whose_reply_is_lost_is_answered_with_its_position(
 async def test_an_append_that_never_arrived_is_sent_again_once(
     database_url: str, owner: "asyncpg.Connection[Any]"
 ) -> None:
-    async with cut_proxy(await migrated(database_url)) as (proxy, url), running(url) as log:
+    async with network_to(await migrated(database_url)) as (proxy, url), running(url) as log:
         events = [new_event() for _ in range(20)]
 
         proxy.requests.clear()
@@ -106,7 +106,7 @@ async def test_a_backend_that_outlives_the_network_cannot_commit_behind_our_back
     monkeypatch.setitem(append_connection._SESSION, "lock_timeout", "30000")
     monkeypatch.setitem(append_connection._SESSION, "statement_timeout", "30000")
     once = AppendCondition(matching("demo/x:1"))
-    async with cut_proxy(await migrated(database_url)) as (proxy, url), running(url) as log:
+    async with network_to(await migrated(database_url)) as (proxy, url), running(url) as log:
         event = new_event("a", "demo/x:1")
         async with turn_taken(database_url):
             appending = asyncio.create_task(log.append([event], [once]))
@@ -160,8 +160,8 @@ async def test_a_database_that_stays_away_is_told_after_patience_and_then_at_onc
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(appender, "OUTAGE_PATIENCE_SECONDS", 0.3)
-    async with cut_proxy(await migrated(database_url)) as (proxy, url), running(url) as log:
-        proxy.refuse(True)
+    async with network_to(await migrated(database_url)) as (proxy, url), running(url) as log:
+        proxy.refusing = True
         proxy.cut()
 
         started = time.monotonic()
@@ -174,7 +174,7 @@ async def test_a_database_that_stays_away_is_told_after_patience_and_then_at_onc
         assert 0.3 <= waited < 3
         assert "unknown" in unknown.value.message
         assert unknown.value.details == {"engine": "postgres", "retry_after_seconds": 1}
-        proxy.refuse(False)
+        proxy.refusing = False
 
         async def back() -> bool:
             try:
@@ -189,10 +189,10 @@ async def test_closing_during_an_outage_ends(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(appender, "OUTAGE_PATIENCE_SECONDS", 0.2)
-    async with cut_proxy(await migrated(database_url)) as (proxy, url):
+    async with network_to(await migrated(database_url)) as (proxy, url):
         log = Appender(url)
         await log.start()
-        proxy.refuse(True)
+        proxy.refusing = True
         proxy.cut()
         appending = asyncio.ensure_future(log.append([new_event()]))
         await asyncio.sleep(0)

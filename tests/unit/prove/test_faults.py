@@ -21,6 +21,14 @@ def test_only_the_named_kinds_come() -> None:
     assert {one.kind for one in planned(3, 40, kinds)} == {"kill-nats", "broker-amnesia"}
 
 
+def test_what_the_machine_cannot_have_is_left_out_or_refused_with_the_reason() -> None:
+    cannot = {"disk-full": "nobody may mount"}
+
+    assert set(kinds_of(None, cannot)) == set(WEIGHTS) - {"disk-full"}
+    with pytest.raises(InvalidInput, match="disk-full: nobody may mount"):
+        kinds_of("kill-nats,disk-full", cannot)
+
+
 @pytest.mark.parametrize("names", ["kill-nothing", "kill-nats,typo", "", " , "])
 def test_a_name_that_means_nothing_is_refused_with_those_that_do(names: str) -> None:
     with pytest.raises(InvalidInput, match="broker-amnesia"):

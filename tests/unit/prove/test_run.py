@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aigestion.kernel.errors import Misconfigured
-from aigestion.prove import run
+from aigestion.prove import machine, run
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_a_machine_that_is_too_small_is_refused(
     limit: str, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, limit, 2**60)
+    monkeypatch.setattr(machine, limit, 2**60)
 
     with pytest.raises(Misconfigured, match=said):
         await run.prove(faults=1, seed=1, minutes=None, kinds=("kill-nats",), keep=False)

@@ -1,0 +1,92 @@
+"""What this machine must have for a run, and which faults it cannot have."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from aigestion.kernel.errors import Misconfigured
+
+FREE_BYTES_MIN = 1024 * 1024 * 1024
+MEMORY_BYTES_MIN = 3 * 1024 * 1024 * 1024
+MOUNT_SECONDS_MAX = 10.0
+
+
+def refuse_full_disk(folder: Path) -> None:
+    """`Misconfigured` if there is no room for a run."""
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES_MIN:
+        raise Misconfigured(
+            f"{folder.parent} has {free >> 20} MiB left and {FREE_BYTES_MIN >> 20} MiB are needed: make "
+            "room, or choose another folder with TMPDIR."
+        )
+
+
+def refuse_small_machine() -> None:
+    """`Misconfigured` for too little memory, where the system tells how much is left."""
+    with suppress(OSError, ValueError, IndexError):
+        told = Path("/proc/meminfo").read_text().partition("MemAvailable:")[2]
+        available = int(told.split()[0]) * 1024
+        if available < MEMORY_BYTES_MIN:
+            raise Misconfigured(
+                f"This machine has {available >> 20} MiB of memory left, and {MEMORY_BYTES_MIN >> 20} MiB are "
+                "needed: the run is nine processes."
+            )
+
+
+def cannot() -> dict[str, str]:
+    """Kinds of faults that cannot be had here, and why."""
+    found = {}
+    if not _may_mount():
+        found["disk-full"] = (
+            "only root, where it may mount, gives the broker a small disk of its own"
+        )
+    return found
+
+
+@contextmanager
+def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
+    """A disk in memory, mounted on the folder inside the block. `OSError` if that may not be."""
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder))
+    if (code := _ran(*mount)) != 0:
+        raise PermissionError(f"mount ended with {code}")
+    try:
+        yield
+    finally:
+        if _ran("umount", str(folder)) != 0:
+            _ran("umount", "--lazy", str(folder))
+
+
+def fill(folder: Path) -> Path:
+    """Take all the room of its disk; remove the file that is returned to give it back."""
+    ballast = folder / "ballast"
+    with ballast.open("wb") as file:
+        left = os.statvfs(folder)
+        with suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, max(1, left.f_bavail * left.f_frsize))
+    return ballast
+
+
+def _may_mount() -> bool:
+    if os.geteuid() != 0:
+        return False
+    folder = Path(tempfile.mkdtemp(prefix="aigestion-prove-"))
+    try:
+        with small_disk(folder, 1):
+            return True
+    except OSError:
+        return False
+    finally:
+        folder.rmdir()
+
+
+def _ran(*command: str) -> int:
+    with suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, timeout=MOUNT_SECONDS_MAX, check=False
+        )
+        return done.returncode
+    return -1

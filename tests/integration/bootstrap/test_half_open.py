@@ -1,0 +1,72 @@
+"""A network that forgets connections and tells nobody: whoever waits on one finds out by itself."""
+
+from pathlib import Path
+
+import asyncpg
+import nats.errors
+import pytest
+
+from aigestion.bootstrap import broker
+from aigestion.bootstrap.broker import connected_nats
+from aigestion.bootstrap.log import opened_log
+from aigestion.events.catalog import Catalog
+from aigestion.eventstore import announce
+from aigestion.messaging.postgres_locks import PostgresLocks
+from tests.support.log import migrated
+from tests.support.network import network_to
+from tests.support.tasks import eventually, running
+
+_PROBED = "SELECT current_setting('tcp_keepalives_idle')"
+
+
+async def test_a_client_of_the_broker_comes_back(
+    nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "PING_SECONDS", 0.1)
+    async with network_to(nats_url) as (wire, url), connected_nats(url, "app") as client:
+        wire.forget()
+
+        async def answers() -> bool:
+            try:
+                await client.flush(1)
+            except (nats.errors.Error, TimeoutError):
+                return False
+            return True
+
+        await eventually(answers)
+
+
+async def test_who_listens_for_news_of_the_log_hears_them_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announce, "HEARTBEAT_SECONDS", 0.1)
+    heads: list[int] = []
+    speaker = await asyncpg.connect(database_url)
+    async with (
+        network_to(database_url) as (wire, url),
+        running(announce.hear(url, heads.append)),
+    ):
+
+        async def heard() -> bool:
+            await speaker.execute(f"NOTIFY {announce.CHANNEL}, '7'")
+            return bool(heads)
+
+        await eventually(heard)
+        wire.forget()
+        heads.clear()
+        await eventually(heard)
+    await speaker.close()
+
+
+async def test_the_database_finds_out_that_a_process_is_gone(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What it holds, a row's lock or an advisory one, is free after ten seconds and not two hours."""
+    url = await migrated(database_url)
+    async with opened_log(url, tmp_path / "key", 1, catalog=Catalog()) as log:
+        assert await log.pool.fetchval(_PROBED) == "4"
+    locks = PostgresLocks(url, "probed")
+    async with locks.hold("run/1"):
+        assert locks._connection is not None
+        assert await locks._connection.fetchval(_PROBED) == "4"
+    await locks.close()
