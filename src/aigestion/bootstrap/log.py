@@ -11,12 +11,12 @@ import asyncpg
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.master_key import FileMasterKey
+from aigestion.eventstore.pool import opened_pool
 from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.errors import Misconfigured
 
-COMMAND_TIMEOUT_SECONDS = 30.0
 _ANY_KEY = "SELECT wrapped FROM keys.data_keys WHERE wrapped IS NOT NULL LIMIT 1"
 
 
@@ -39,9 +39,7 @@ async def opened_log(
     url: str, master_key: Path, connections_max: int, *, catalog: Catalog, appending: bool = True
 ) -> AsyncIterator[Log]:
     """Open the log inside the block. Without `appending` it may only be read."""
-    async with asyncpg.create_pool(
-        url, min_size=1, max_size=connections_max, command_timeout=COMMAND_TIMEOUT_SECONDS
-    ) as pool:
+    async with opened_pool(url, connections_max=connections_max) as pool:
         wrapped = await pool.fetchval(_ANY_KEY)
         if wrapped is not None:
             _refuse_lost_key(master_key)
