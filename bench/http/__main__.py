@@ -33,7 +33,7 @@ def main() -> None:
     seconds: float = given.seconds
     print(hardware())
     print(
-        f"{'connections':>11}  {'POST':<12} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'CPU µs':>7}"
+        f"{'connections':>11}  {'POST':<13} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'CPU µs':>7}"
     )
     with (
         postgres_server() as url,
@@ -47,9 +47,12 @@ def main() -> None:
         trivial = [post("/trivial", key, BODY)]
         uvloop.run(measure(port, interactions, max(CONNECTIONS), WARM_UP_SECONDS))
         for connections in CONNECTIONS:
-            for name, requests in (("interaction", interactions), ("trivial", trivial)):
+            for name, at, requests in (
+                ("interaction", port, interactions),
+                ("bare Litestar", doors["bare_port"], trivial),
+            ):
                 before = cpu_seconds(process)
-                measured = uvloop.run(measure(port, requests, connections, seconds))
+                measured = uvloop.run(measure(at, requests, connections, seconds))
                 used = cpu_seconds(process) - before
                 print(row(connections, name, measured, used), flush=True)
     print(f"\n{'commit to':<14} {'p50 ms':>7} {'p95 ms':>7} {'p99 ms':>7}")
@@ -60,7 +63,7 @@ def main() -> None:
 
 def row(connections: int, name: str, measured: Measured, cpu: float) -> str:
     return (
-        f"{connections:>11}  {name:<12} {measured.per_second:>7.0f} {measured.percentile(0.5):>7.2f} "
+        f"{connections:>11}  {name:<13} {measured.per_second:>7.0f} {measured.percentile(0.5):>7.2f} "
         f"{measured.percentile(0.99):>7.2f} {cpu / measured.requests * 1e6:>7.0f}"
     )
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import asyncpg
 import msgspec
 import uvloop
-from litestar import post
+from litestar import Litestar, post
 from pydantic import BaseModel
 from tests.support.api_fakes import World
 from tests.support.valkey import valkey_server
@@ -51,7 +51,7 @@ class Answer(msgspec.Struct):
 
 @post("/trivial", status_code=202)
 async def trivial(data: Trivial) -> Answer:
-    """What the framework and the server cost alone."""
+    """What the framework and the server cost alone, in an application that has nothing else."""
     return Answer("00000000-0000-0000-0000-000000000000", len(data.type))
 
 
@@ -77,12 +77,19 @@ async def serve(owner_url: str, limiter: RouteLimits | None) -> None:
         )
         await world.happen(start)
     app = create_app(world.doors)
-    app.register(trivial)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     draining = world.doors.draining
-    async with serving(app, host="127.0.0.1", port=0, draining=draining) as port:
-        doors = {"port": port, "key": world.demo.key, "conversations": [*map(str, conversations)]}
+    async with (
+        serving(app, host="127.0.0.1", port=0, draining=draining) as port,
+        serving(Litestar([trivial]), host="127.0.0.1", port=0, draining=draining) as bare_port,
+    ):
+        doors = {
+            "port": port,
+            "bare_port": bare_port,
+            "key": world.demo.key,
+            "conversations": [*map(str, conversations)],
+        }
         settle_garbage()  # as `aigestion up` does
         print(json.dumps(doors), flush=True)
         with profiled():

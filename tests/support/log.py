@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
-
 from aigestion.eventstore.migrate import migrate
+from aigestion.eventstore.pool import opened_pool
 from aigestion.eventstore.port import NewEvent
 from aigestion.eventstore.postgres import PostgresEventStore
 from aigestion.kernel.ids import new_id
@@ -24,7 +23,7 @@ async def migrated(owner_url: str) -> str:
 @asynccontextmanager
 async def postgres_event_store(runtime_url: str) -> AsyncIterator[PostgresEventStore]:
     """A started store with a small pool of its own."""
-    async with asyncpg.create_pool(runtime_url, min_size=1, max_size=4) as pool:
+    async with opened_pool(runtime_url, connections_max=4) as pool:
         store = PostgresEventStore(pool, runtime_url)
         await store.start()
         yield store

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from aigestion.events.recorded import Recorded
+from aigestion.eventstore.pool import opened_pool
 from aigestion.projections.catalog import PROJECTIONS
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
@@ -25,7 +26,7 @@ IN_POSTGRES = tuple(
 @asynccontextmanager
 async def runtime_pool(owner_url: str) -> AsyncIterator[asyncpg.Pool]:
     """A pool of the runtime role: what the program may do, and no more."""
-    async with asyncpg.create_pool(await migrated(owner_url), min_size=1, max_size=4) as pool:
+    async with opened_pool(await migrated(owner_url), connections_max=4) as pool:
         yield pool
 
 

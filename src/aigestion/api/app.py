@@ -22,6 +22,7 @@ from aigestion.api.observed import Metrics, observed
 from aigestion.api.openapi import BodySchemas, openapi_config
 from aigestion.api.request import ApiRequest
 from aigestion.api.scopes import Scopes
+from aigestion.api.straight import straight, telling
 from aigestion.api.v1.agents import agents
 from aigestion.api.v1.analytics import analytics
 from aigestion.api.v1.caller import read_caller
@@ -60,7 +61,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
         route_handlers=[
             Router(
                 "/v1",
-                before_request=guard,
+                before_request=telling(guard),
                 route_handlers=[
                     conversations,
                     post_interaction,
@@ -106,7 +107,8 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
         logging_config=None,
     )
     methods = {route.path_format: ", ".join(sorted(route.methods)) for route in _http(app)}
-    app.asgi_handler = observed(in_time(app.asgi_handler), Metrics(doors.metrics), methods)
+    ways = straight(app.asgi_handler, _http(app), guard)
+    app.asgi_handler = observed(in_time(ways), Metrics(doors.metrics), methods)
     return app
 
 

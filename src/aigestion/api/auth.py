@@ -13,6 +13,7 @@ from litestar import Request
 
 from aigestion.api.doors import Doors
 from aigestion.api.errors import AnyConnection
+from aigestion.api.header import first_header
 from aigestion.api.keys import PresentedKey, parse_key, same_hash, token_hash
 from aigestion.api.limits import OPERATOR, Charging
 from aigestion.api.parameters import refuse_null
@@ -170,7 +171,9 @@ async def _caller(connection: AnyConnection) -> Caller:
         raise Unauthenticated(_REFUSED)
     keys: Keys = connection.app.state.api_keys
     record = await keys.opened(key)
-    user = connection.headers.get("aigestion-user", offered(connection, USER_PROTOCOL))
+    user = first_header(connection.scope, b"aigestion-user")
+    if user is None:
+        user = offered(connection, USER_PROTOCOL)
     if user is None:
         actor = user_id = f"key:{key.key_id}"
     else:
@@ -227,7 +230,8 @@ def is_operator(request: AnyRequest) -> bool:
 def _bearer(connection: AnyConnection) -> str:
     if (key := offered(connection, KEY_PROTOCOL)) is not None:
         return key
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    given = first_header(connection.scope, b"authorization") or ""
+    scheme, _, token = given.partition(" ")
     if scheme.lower() != "bearer" or not token.isascii():
         raise Unauthenticated(_REFUSED)
     return token

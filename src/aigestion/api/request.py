@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from aigestion.api.body import parse_body
 from aigestion.api.doors import Doors
+from aigestion.api.header import first_header
 from aigestion.api.keys import PresentedKey
 from aigestion.kernel.context import Context, requested
 from aigestion.kernel.context import Request as RequestKey
@@ -74,7 +75,8 @@ class ApiRequest(Request[None, Caller, State]):
     async def _received(self) -> bytes:
         limit = self.route_handler.resolve_request_max_body_size()
         assert isinstance(limit, int)
-        announced = self.content_length
+        stated = first_header(self.scope, b"content-length") or ""
+        announced = int(stated) if stated.isascii() and stated.isdigit() else self.content_length
         if announced is not None and announced > limit:
             raise _too_large(limit)
         content = bytearray()
@@ -97,7 +99,8 @@ class ApiRequest(Request[None, Caller, State]):
 
     async def body_as(self, model: type[M]) -> M:
         """The body as a model; `InvalidInput` names every bad field of it."""
-        if self.content_type[0] != "application/json":
+        stated = first_header(self.scope, b"content-type")
+        if stated != "application/json" and self.content_type[0] != "application/json":
             raise HTTPException(status_code=415)
         return parse_body(model, await self.body())
 
@@ -107,6 +110,8 @@ class ApiRequest(Request[None, Caller, State]):
         `content` stands for a body that two sendings of one request write differently.
         """
         caller = self.auth
+        if key is None:
+            return Context(tenant=caller.tenant, actor=caller.actor)
         return await self._context(caller.tenant, caller.actor, key, content)
 
     async def key(self, key: str | None, content: bytes | None = None) -> RequestKey | None:

@@ -11,16 +11,12 @@ import asyncpg
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.master_key import FileMasterKey
+from aigestion.eventstore.pool import opened_pool
 from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.errors import Misconfigured
-from aigestion.messaging.leader import KEEPALIVE
 
-CONNECT_TIMEOUT_SECONDS = 5.0
-COMMAND_TIMEOUT_SECONDS = 10.0
-IDLE_SECONDS_MAX = 15.0
-"""A connection nobody used for so long is not kept: a network may have forgotten it without a word."""
 _ANY_KEY = "SELECT wrapped FROM keys.data_keys WHERE wrapped IS NOT NULL LIMIT 1"
 
 
@@ -43,15 +39,7 @@ async def opened_log(
     url: str, master_key: Path, connections_max: int, *, catalog: Catalog, appending: bool = True
 ) -> AsyncIterator[Log]:
     """Open the log inside the block. Without `appending` it may only be read."""
-    async with asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=connections_max,
-        max_inactive_connection_lifetime=IDLE_SECONDS_MAX,
-        timeout=CONNECT_TIMEOUT_SECONDS,
-        command_timeout=COMMAND_TIMEOUT_SECONDS,
-        server_settings=dict(KEEPALIVE),
-    ) as pool:
+    async with opened_pool(url, connections_max=connections_max) as pool:
         wrapped = await pool.fetchval(_ANY_KEY)
         if wrapped is not None:
             _refuse_lost_key(master_key)

@@ -183,11 +183,13 @@ class Dispatcher:
     def _remember(self, use_case: UseCase[Any, Any], boundary: Query, folded: _Folded) -> None:
         key = (use_case.evolve, boundary)
         known = self._states.get(key)
-        if known is None or known.position <= folded.position:
+        if known is None:
+            self._states[key] = folded
+            if len(self._states) > STATES_CACHED_MAX:
+                self._states.popitem(last=False)
+        elif known.position <= folded.position:
             self._states[key] = folded
             self._states.move_to_end(key)
-        if len(self._states) > STATES_CACHED_MAX:
-            self._states.popitem(last=False)
 
 
 def _of_request(request: Request, tenant: str) -> Query:

@@ -66,9 +66,11 @@ def shape_of(event: type[Event]) -> Shape:
 def tags_of(event: Event) -> tuple[str, ...]:
     """The tags an event carries, without the tenant."""
     return tuple(
-        f"{kind}:{value}"
-        for kind, field in shape_of(type(event)).tags
-        if (value := getattr(event, field)) is not None
+        [
+            f"{kind}:{value}"
+            for kind, field in shape_of(type(event)).tags
+            if (value := getattr(event, field)) is not None
+        ]
     )
 
 

@@ -2,14 +2,14 @@
 
 from uuid import UUID, uuid5
 
-import uuid_utils.compat
+from uuid_utils import uuid7
 
 _REACTIONS = UUID("6f3c1c5e-8a49-5d0e-9b7a-0a1c7e5f2d11")
 
 
 def new_id() -> UUID:
     """A fresh, time-ordered identifier."""
-    return uuid_utils.compat.uuid7()
+    return UUID(int=uuid7().int)
 
 
 def derived_id(cause: UUID, step: str) -> UUID:

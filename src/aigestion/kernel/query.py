@@ -23,11 +23,11 @@ class Query(msgspec.Struct, frozen=True):
 
     def scoped(self, tenant: str) -> Self:
         """The same question, asked of one tenant only."""
-        items = tuple(
-            QueryItem(item.types, tuple(scoped_tag(tenant, tag) for tag in item.tags), tenant)
+        items = [
+            QueryItem(item.types, tuple([scoped_tag(tenant, tag) for tag in item.tags]), tenant)
             for item in self.items or (QueryItem(),)
-        )
-        return type(self)(items)
+        ]
+        return type(self)(tuple(items))
 
 
 EVERYTHING = Query()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
+from aigestion.eventstore.pool import KEEPALIVE
 from aigestion.kernel.cancellation import heed_cancellation
 
 STANDBY_POLL_SECONDS = 0.5
@@ -15,12 +16,6 @@ HEARTBEAT_SECONDS = 2.0
 HEARTBEAT_TIMEOUT_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 
-KEEPALIVE = {
-    # The server lets go of a leader whose machine is gone after about ten seconds, not two hours.
-    "tcp_keepalives_idle": "4",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-}
 
 LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 

@@ -13,7 +13,7 @@ from aigestion.embedded.ports import LOOPBACK
 
 READ_BYTES_MAX = 65536
 KEEPALIVE_SECONDS = 10.0
-"""When a server that asked its kernel to probe (as `messaging.leader.KEEPALIVE` does) hears of a dead peer."""
+"""When a server that asked its kernel to probe (as `eventstore.pool.KEEPALIVE` does) hears of a dead peer."""
 _PROBES = b"tcp_keepalives_idle\0"
 _LINGER_NOT = struct.pack("ii", 1, 0)
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 import pytest
 from litestar import Litestar
@@ -20,6 +19,7 @@ from aigestion.commands.run.start_run import StartRun
 from aigestion.events.conversation import AgentReplied, UserChat
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import ModelCompleted
+from aigestion.eventstore.pool import opened_pool
 from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.kernel.ids import new_id
 from aigestion.kernel.query import matching
@@ -163,7 +163,7 @@ async def _reply(wire: Wire, chat: Recorded[UserChat]) -> None:
 async def installation(database_url: str) -> AsyncIterator[Installation]:
     async with (
         network_to(await migrated(database_url)) as (network, url),
-        asyncpg.create_pool(url, min_size=1, max_size=4) as pool,
+        opened_pool(url, connections_max=4) as pool,
     ):
         store = PostgresEventStore(pool, url)
         await store.start()

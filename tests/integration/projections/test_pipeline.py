@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 import pytest
 
+from aigestion.eventstore.pool import opened_pool
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
 from aigestion.messaging.leaderships import PostgresLeaderships
@@ -40,7 +41,7 @@ class System:
     async def running(self) -> AsyncIterator[None]:
         async with (
             connected(self.broker.url) as connection,
-            asyncpg.create_pool(self._url, min_size=1, max_size=4) as pool,
+            opened_pool(self._url, connections_max=4) as pool,
         ):
             broker = JetStreamBroker(connection)
             self.progress = Progress()

@@ -13,6 +13,7 @@ from aigestion.api.body import Body, JsonObject, Text
 from aigestion.api.doors import Doors
 from aigestion.api.limits import CHARGE
 from aigestion.api.request import ApiRequest
+from aigestion.api.straight import STRAIGHT
 from aigestion.commands.conversation.ask_again import AskAgain
 from aigestion.commands.conversation.post_interaction import Action, Chat, PostInteraction, Voice
 from aigestion.kernel.context import Context
@@ -102,7 +103,7 @@ class InteractionPosted(msgspec.Struct, frozen=True):
 @post(
     "/conversations/{conversation_id:uuid}/interactions",
     status_code=202,
-    opt={CHARGE: Charge("expensive")},
+    opt={CHARGE: Charge("expensive"), STRAIGHT: True},
     responses=problems(404, 409, 413, 415, 422),
     response_headers=[POSITION_HEADER],
     summary="Write, say or do something in a conversation",

@@ -23,8 +23,15 @@ PREPARING_LOCK = 5_102_019_644_031_781_001
 
 _COLUMNS = (SCRIPTS / "columns.sql").read_text()
 _CHECKPOINT = "SELECT position FROM {view}.checkpoint"
-_LOCK_CHECKPOINT = "SELECT position FROM {view}.checkpoint FOR UPDATE"
+_LOCK_CHECKPOINT = (
+    "SELECT position, set_config('synchronous_commit', 'off', true) "
+    "FROM {view}.checkpoint FOR UPDATE"
+)
 _MOVE_CHECKPOINT = "UPDATE {view}.checkpoint SET position = $1"
+_MOVE_FROM = (
+    "UPDATE {view}.checkpoint SET position = $1 WHERE position = $2 "
+    "RETURNING set_config('synchronous_commit', 'off', true)"
+)
 _DROP = "DROP SCHEMA IF EXISTS {view} CASCADE"
 _SELECT = 'SELECT {columns} FROM {view}."{table}"'
 _DELETE = "DELETE FROM {table} WHERE key = ANY($1::text[])"
@@ -90,31 +97,48 @@ class PostgresReadStore:
 
         The commit does not wait for the disk: what a crash takes away, it takes with its checkpoint.
         """
-        async with self._writing(view) as (connection, present):
+        async with self._writing(view) as connection:
+            present = await self._move_checkpoint(connection, view, position)
             if present < position:
                 await _write_all(connection, view, changes)
-                await connection.execute(_on(view, _MOVE_CHECKPOINT), position)
         self._seen[view] = max(present, position)
 
     async def amend(self, view: View, changes: Sequence[Change], position: int) -> None:
         """As the port says; raises as `apply` does."""
-        async with self._writing(view) as (connection, _):
+        async with self._writing(view) as connection:
+            await self._lock_checkpoint(connection, view)
             await _write_all(connection, view, changes)
 
     @asynccontextmanager
-    async def _writing(self, view: View) -> AsyncIterator[tuple[Any, int]]:
-        """A transaction that holds the checkpoint's row, and what that says."""
+    async def _writing(self, view: View) -> AsyncIterator[Any]:
         with answering(), _taking(view):
             async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute("SET LOCAL synchronous_commit TO off")
-                yield connection, await self._locked_checkpoint(connection, view)
+                try:
+                    yield connection
+                except _NO_VIEW as error:
+                    gone = f"The view {view.name} is gone."
+                    raise CheckpointMoved(gone, view=view.name) from error
 
-    async def _locked_checkpoint(self, connection: Any, view: View) -> int:
+    async def _move_checkpoint(self, connection: Any, view: View, position: int) -> int:
+        """Lock the checkpoint's row and move it forward; returns what it said before.
+
+        One statement, if it says what this store saw last.
+        """
+        seen = self._seen.get(view)
+        if (
+            seen is not None
+            and seen < position
+            and await connection.fetchval(_on(view, _MOVE_FROM), position, seen) is not None
+        ):
+            return seen
+        present = await self._lock_checkpoint(connection, view)
+        if present < position:
+            await connection.execute(_on(view, _MOVE_CHECKPOINT), position)
+        return present
+
+    async def _lock_checkpoint(self, connection: Any, view: View) -> int:
         seen = self._seen.get(view, 0)
-        try:
-            present = await connection.fetchval(_on(view, _LOCK_CHECKPOINT))
-        except _NO_VIEW as error:
-            raise CheckpointMoved(f"The view {view.name} is gone.", view=view.name) from error
+        present = await connection.fetchval(_on(view, _LOCK_CHECKPOINT))
         if present < seen:
             raise CheckpointMoved(
                 f"The view {view.name} went back from {seen} to {present}; read its checkpoint again.",

@@ -1,0 +1,1 @@
+"""What a run costs that is recorded, beside the model's SDK called bare."""

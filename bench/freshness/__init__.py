@@ -1,0 +1,1 @@
+"""How soon an event is visible after it was appended, beside what the broker alone takes."""
