@@ -14,8 +14,10 @@ import uvloop
 from tests.support.engines import postgres_server
 
 from bench.append import ours, pgbench
+from bench.append.emmett import Emmett, installed
 from bench.append.measured import Measured, median_of
 from bench.hardware import hardware
+from bench.results import Ratio, Section, keeping, told
 
 CALLERS = (1, 8, 32, 128)
 CASES = {
@@ -35,7 +37,7 @@ WARM_UP_SECONDS = 1.0
 LEGEND = """
 a    pgbench, one equal event row a transaction       b1   pgbench, what b does in one statement
 b    pgbench, event row and tag rows a transaction    app  eventsourcing's application recorder: no tags
-                                                      dcb  its DCB recorder, unconditional appends
+emm  Emmett on its PostgreSQL store, from npm          dcb  its DCB recorder, unconditional appends
 group: requests a commit; client and server µs: CPU an append; ✓ and ✗: the goals.
 Same server for all; fsync, full_page_writes and synchronous_commit are on."""
 
@@ -50,6 +52,7 @@ class Bench:
     seconds: float
     rounds: int
     directory: Path
+    emmett: Emmett | None
 
     async def cell(self, case: str, callers: int) -> dict[str, Measured]:
         """All sides in turn, several times over: what disturbs the machine disturbs each of them."""
@@ -66,6 +69,9 @@ class Bench:
         if case != "sealed":
             for recorder in ("app", "dcb") if tagged else ("app",):
                 seen[recorder].append(await self.library(recorder, callers))
+            if self.emmett is not None:
+                rate = await asyncio.to_thread(self.emmett.rate, self.url, callers, self.seconds)
+                seen["emm"].append(Measured(rate=rate))
         return {side: median_of(rounds) for side, rounds in seen.items()}
 
     async def plain(self, text: str, callers: int) -> Measured:
@@ -82,23 +88,28 @@ class Bench:
         return Measured(rate=float(done.stdout))
 
 
-async def run(given: argparse.Namespace, url: str, directory: Path) -> None:
+async def run(
+    given: argparse.Namespace, url: str, directory: Path, emmett: Emmett | None
+) -> Section:
+    found: dict[tuple[str, int], dict[str, Measured]] = {}
     owner = await asyncpg.connect(url)
     async with ours.started(url, directory) as side:
         await owner.execute(pgbench.TABLES)
-        bench = Bench(url, owner, side, given.seconds, given.rounds, directory)
+        bench = Bench(url, owner, side, given.seconds, given.rounds, directory, emmett)
         for case in ("tagged", "sealed"):
             await side.measure(case, max(CALLERS), WARM_UP_SECONDS)
         for case in given.case or CASES:
             print(f"\n{CASES[case]}\n{HEADER}")
             for callers in given.callers or CALLERS:
-                print(row(case, callers, await bench.cell(case, callers)), flush=True)
+                found[case, callers] = await bench.cell(case, callers)
+                print(row(case, callers, found[case, callers]), flush=True)
         [fault] = await owner.fetchrow("SELECT count(*) - max(position) FROM log.events")
         print(f"\n{await side.store.head()} events; positions missing: {-fault}")
     await owner.close()
+    return section(found)
 
 
-RIVALS = ("a", "b", "b1", "app", "dcb")
+RIVALS = ("a", "b", "b1", "app", "dcb", "emm")
 HEADER = (
     f"{'callers':>7} {'ours/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'group':>6} {'client µs':>9} {'server µs':>9}"
     + "".join(f" {side:>7} {'ratio':>7}" for side in RIVALS)
@@ -122,17 +133,67 @@ def row(case: str, callers: int, cell: dict[str, Measured]) -> str:
     return text
 
 
+def section(found: dict[tuple[str, int], dict[str, Measured]]) -> Section:
+    """The cells as a table; the ratios are those that have a goal."""
+    rows, ratios = [], []
+    for (case, callers), cell in found.items():
+        mine = cell["ours"]
+        sides = [cell[side].rate if side in cell else 0.0 for side in RIVALS]
+        rows.append(
+            [
+                CASES[case],
+                str(callers),
+                *(f"{mine.rate:,.0f}", f"{mine.p50:.2f}", f"{mine.p99:.2f}"),
+                *(f"{rate:,.0f}" if rate else "" for rate in sides),
+            ]
+        )
+        for side, rate in zip(RIVALS, sides, strict=True):
+            if rate and (case, callers, side) in GOALS:
+                what = f"{CASES[case]}, {callers} callers: ours / {NAMES[side]}"
+                ratios.append(Ratio(what, mine.rate / rate, GOALS[case, callers, side]))
+            elif rate and side in ("dcb", "emm") and callers == 32:
+                what = f"{CASES[case]}, {callers} callers: ours / {NAMES[side]}"
+                ratios.append(Ratio(what, mine.rate / rate))
+    return Section(
+        name="append",
+        title="Appends of one event",
+        told="Appends a second by so many tasks of one process, beside others on the same server with as "
+        "many clients: a, pgbench inserting one equal row a transaction; b, row and tag rows a "
+        "transaction; b1, the same in one statement; app and dcb, the `eventsourcing` library's "
+        "recorders; emm, Emmett's store, from npm.",
+        columns=["event", "callers", "ours/s", "p50 ms", "p99 ms", *RIVALS],
+        rows=rows,
+        ratios=ratios,
+    )
+
+
+NAMES = {
+    "a": "pgbench, a row",
+    "b": "pgbench, row and tags",
+    "b1": "pgbench, in one statement",
+    "app": "eventsourcing",
+    "dcb": "eventsourcing DCB",
+    "emm": "Emmett",
+}
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench.append", description=__doc__)
     arguments.add_argument("--seconds", type=float, default=2.0, help="of each side of each cell")
     arguments.add_argument("--rounds", type=int, default=3, help="of each cell; medians are shown")
     arguments.add_argument("--callers", type=int, action="append", help="only so many; repeatable")
     arguments.add_argument("--case", choices=CASES, action="append", help="only this; repeatable")
+    keeping(arguments)
     given = arguments.parse_args()
     print(hardware())
-    with postgres_server() as url, tempfile.TemporaryDirectory() as directory:
-        uvloop.run(run(given, url, Path(directory)))
+    with (
+        postgres_server() as url,
+        tempfile.TemporaryDirectory() as directory,
+        installed() as emmett,
+    ):
+        found = uvloop.run(run(given, url, Path(directory), emmett))
     print(LEGEND)
+    told(found, given.keep)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,14 @@ from bench.whole import conversation
 FAULT_SECONDS = 30.0
 AFTER_FAULT_SECONDS = 15.0
 """What is answered so soon after a fault is not part of the drift."""
-WARM_SECONDS = 20.0
+WARM_SECONDS_MAX = 60.0
+"""What comes so soon after a start says nothing: at most this, and at most a sixth of the run."""
 SAMPLE_SECONDS = 1.0
 CALIBRATING_SECONDS = 5.0
 KINDS = "kill-api,kill-relay,kill-project,kill-agents,kill-nats,pause-relay"
 RSS_MIB_PER_HOUR_MAX = 1.0
 DRIFT_MAX = 0.10
+CONNECTIONS_MAX = 16
 DESCRIPTORS_PER_HOUR_MAX = 1.0
 
 
@@ -76,7 +78,7 @@ class Soak:
 
     async def _break(self, seconds: float, seed: int) -> None:
         injector = Injector(self._system, self._history)
-        for one in planned(seed, 1 + int(seconds / FAULT_SECONDS), kinds_of(KINDS)):
+        for one in planned(seed, int(seconds / FAULT_SECONDS) - 1, kinds_of(KINDS)):
             await asyncio.sleep(FAULT_SECONDS - self.now % FAULT_SECONDS)
             self.faults.append((self.now, one.kind))
             print(f"{self.now:>6.0f} s {one.kind}", flush=True)
@@ -92,7 +94,11 @@ async def soaked(minutes: float, share: float, seed: int) -> Section:
         clients = [
             await stack.enter_async_context(
                 httpx2.AsyncClient(
-                    base_url=url, headers=headers, trust_env=False, timeout=TRY_SECONDS_MAX
+                    base_url=url,
+                    headers=headers,
+                    trust_env=False,
+                    timeout=TRY_SECONDS_MAX,
+                    limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
                 )
             )
             for url in system.api_urls
@@ -111,10 +117,11 @@ async def soaked(minutes: float, share: float, seed: int) -> Section:
 def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
     """A row a process, and how each figure stands to its limit: 1 and above is within."""
     rows, slopes, descriptors = [], [], []
+    warm = min(WARM_SECONDS_MAX, minutes * 10)
     for name in sorted({one.name for one in soak.samples}):
         of = [one for one in soak.samples if one.name == name]
-        slope = slope_per_hour(of, WARM_SECONDS)
-        held = slope_per_hour(of, WARM_SECONDS, "descriptors")
+        slope = slope_per_hour(of, warm)
+        held = slope_per_hour(of, warm, "descriptors")
         slopes += [] if slope is None else [slope]
         descriptors += [] if held is None else [held]
         rows.append(
@@ -128,9 +135,8 @@ def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
             ]
         )
     load = soak.load
-    early, late = drift(
-        load.answers, [at for at, _ in soak.faults], WARM_SECONDS, AFTER_FAULT_SECONDS
-    )
+    faults = [at for at, _ in soak.faults]
+    early, late = drift(load.answers, faults, warm, AFTER_FAULT_SECONDS)
     return Section(
         name="soak",
         title="Under load and faults for a while",
@@ -138,7 +144,7 @@ def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
         f"every role in a process of its own, {len(soak.faults)} faults, one every {FAULT_SECONDS:g} s. "
         f"{len(load.answers):,} posts answered, {load.failures} met a fault, {load.refusals} were "
         f"refused. Away from faults p99 was {early:.1f} ms in the first half and {late:.1f} ms in the "
-        f"second. Slopes are over all lives of a process, after {WARM_SECONDS:g} s of each.",
+        f"second. Slopes are over all lives of a process, after {warm:g} s of each.",
         columns=["process", "lives", "most MiB", "MiB/h", "descriptors", "descriptors/h"],
         rows=rows,
         ratios=[

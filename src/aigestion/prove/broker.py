@@ -17,6 +17,7 @@ from aigestion.embedded.pid_file import holders
 from aigestion.prove.broker_files import erase, flip_bit
 from aigestion.prove.machine import fill
 from aigestion.prove.node import Node
+from aigestion.prove.wire import Wire
 
 STREAM = "EVENTS"
 DAMAGED_SECONDS_MAX = 10.0
@@ -78,14 +79,15 @@ class Broker:
             await _copied(self._store, self._old_store)
         return lost
 
-    async def erase_unheard(self, reader: Node, seconds: float) -> int:
-        """Stop who reads from it for so long, and take what came meanwhile out of the broker's files.
+    async def erase_unheard(self, reader: Node, wire: Wire, seconds: float) -> int:
+        """Stop who reads from it over this wire for so long, and take what came meanwhile out of the broker's files.
 
         The last message stays: it is what betrays the hole. Returns how many were taken out.
         """
         async with self._turn:
             heard = await self.last_sequence() or 0
             reader.pause()
+            wire.replies.clear()  # or its kernel would hear for it
             try:
                 await asyncio.sleep(seconds)
                 last = await self.last_sequence() or heard
@@ -93,6 +95,8 @@ class Broker:
                 erased = await asyncio.to_thread(erase, self._store, heard + 1, last - 1)
                 await self._nats.start()
             finally:
+                wire.reset()
+                wire.mend()
                 reader.resume()
         return erased
 

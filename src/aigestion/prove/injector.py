@@ -76,7 +76,9 @@ class Injector:
                 return ("nats",), await system.broker.roll_back()
             case "message", _, _:
                 [reader] = system.of_role("project")
-                return ("nats",), await system.broker.erase_unheard(reader, UNHEARD_SECONDS)
+                wire = system.wires[f"{reader.name}→nats"]
+                erased = await system.broker.erase_unheard(reader, wire, UNHEARD_SECONDS)
+                return ("nats",), erased
             case "block", _, _:
                 return ("nats",), await system.broker.flip_bit(plan.pick)
             case "disk", _, _:
