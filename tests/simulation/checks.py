@@ -12,6 +12,7 @@ from aigestion.readstores.port import Delete, Put
 from tests.simulation.clients import Clients
 from tests.simulation.log_tables import Stored
 from tests.simulation.program import CATALOG, NoWrapping
+from tests.simulation.run_checks import open_runs, run_violations
 from tests.simulation.world import World
 
 
@@ -27,6 +28,7 @@ async def violations(world: World, clients: Clients) -> list[str]:
         *_archive(events),
         *_broker(world),
         *_view(world, events),
+        *(run_violations(world, events) if world.of("agents") else ()),
     ]
 
 
@@ -38,6 +40,8 @@ def unrest(world: World) -> str | None:
     for name, view in world.database.views.items():
         if view.checkpoint != head:
             return f"{name} is at {view.checkpoint}, the log at {head}"
+    if world.of("agents") and (waiting := open_runs(world)):
+        return f"{waiting} messages have no reply"
     return None
 
 
@@ -47,6 +51,12 @@ async def opened(world: World) -> list[Recorded[Any]]:
 
     codec = Codec(CATALOG, Vault(world.durable.keys, NoWrapping()), world.durable.blobs)
     return [await codec.open(_sequenced(one)) for one in world.database.log.events]
+
+
+async def calls_lost(world: World) -> int:
+    """Calls of which nobody knows how they went."""
+    lost = [one for one in await opened(world) if one.type == "model.failed"]
+    return sum(one.data.reason == "unknown" for one in lost)
 
 
 def _dense(world: World) -> Iterator[str]:

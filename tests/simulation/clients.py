@@ -8,8 +8,12 @@ from uuid import UUID, uuid5
 from aigestion.commands.conversation.change_conversation import ChangeConversation
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.commands.conversation.start_conversation import StartConversation
+from aigestion.commands.dispatcher import Happened
+from aigestion.commands.run.cancel_run import CancelRun
+from aigestion.commands.run.state import Origin
 from aigestion.kernel.context import Context, Request, requested
 from aigestion.kernel.errors import AIGestionError, NotFound, Refused, Unavailable
+from aigestion.kernel.ids import derived_id
 from tests.simulation.program import TENANT
 from tests.simulation.world import Process, World
 
@@ -30,6 +34,7 @@ class Sent:
     has_key: bool
     fate: Fate = "unknown"
     position: int | None = None
+    event_id: UUID | None = None
 
 
 @dataclass
@@ -65,22 +70,32 @@ class Clients:
         kind = chance.random() if self.with_changes else 1.0
         if kind < 0.2:
             await self._attempt(
-                ChangeConversation(conversation_id=conversation, archived=kind < 0.08), _ana(None)
+                ChangeConversation(conversation_id=conversation, archived=kind < 0.08), ana(None)
             )
             return
-        sent = Sent(f"m{len(self.sent)}", has_key=chance.random() < 0.7)
+        sent = Sent(f"m{len(self.sent)}", has_key=chance.random() < 0.5)
         self.sent.append(sent)
         command: Any = PostInteraction(conversation_id=conversation, what=Chat(sent.marker))
         if kind < 0.3:
             command = ChangeConversation(conversation_id=conversation, title=sent.marker)
         if not sent.has_key:
-            await self._judge(sent, command, _ana(None))
+            await self._judge(sent, command, ana(None))
             return
-        context = _ana(Request(sent.marker, sent.marker.encode()))
+        context = ana(Request(sent.marker, sent.marker.encode()))
+        stopping = self.world.of("agents") and kind >= 0.3 and chance.random() < 0.2
         again = chance.random() < 0.2  # an impatient client: the same request twice at once
         await asyncio.gather(
             *(self._insist(sent, command, context) for _ in range(2 if again else 1))
         )
+
+        if stopping and sent.event_id is not None:
+            await self._stop(conversation, sent.event_id)
+
+    async def _stop(self, conversation: UUID, event_id: UUID) -> None:
+        """Somebody does not want the answer any more; whether it comes in time is another matter."""
+        await asyncio.sleep(self.world.chance.random())
+        run_id = derived_id(event_id, AGENT)
+        await self._attempt(CancelRun(run_id=run_id, heard=Origin(conversation, AGENT)), ana(None))
 
     async def _insist(self, sent: Sent, command: Any, context: Context) -> None:
         for _ in range(TRIES_MAX):
@@ -89,7 +104,9 @@ class Clients:
             await asyncio.sleep(self.world.chance.random())
 
     async def _judge(self, sent: Sent, command: Any, context: Context) -> Fate:
-        fate, position = await self._attempt(command, context)
+        fate, happened = await self._attempt(command, context)
+        position = None if happened is None else happened.position
+        sent.event_id = sent.event_id or (happened and happened.id)
         if sent.fate == "acknowledged":
             if fate == "acknowledged" and position != sent.position:
                 self.surprises.append(f"{sent.marker} was at {sent.position}, then at {position}")
@@ -101,12 +118,12 @@ class Clients:
         return fate
 
     async def _until_taken(self, command: Any) -> None:
-        while (await self._attempt(command, _ana(None)))[0] != "acknowledged":
+        while (await self._attempt(command, ana(None)))[0] != "acknowledged":
             await asyncio.sleep(0.3)
 
-    async def _attempt(self, command: Any, context: Context) -> tuple[Fate, int | None]:
+    async def _attempt(self, command: Any, context: Context) -> tuple[Fate, Happened | None]:
         try:
-            outcome = await _asked(self.world, command, context)
+            outcome = await asked(self.world, command, context)
         except (Refused, NotFound):
             return "refused", None
         except Unavailable as error:
@@ -118,16 +135,16 @@ class Clients:
         except AIGestionError as error:
             self.surprises.append(f"{command} was answered {error!r}")
             return "unknown", None
-        return "acknowledged", outcome.events[-1].position if outcome.events else None
+        return "acknowledged", outcome.events[-1] if outcome.events else None
 
 
-def _ana(request: Request | None) -> Context:
+def ana(request: Request | None) -> Context:
     if request is None:
         return Context(tenant=TENANT, actor="user:ana", correlation_id=UUID(int=1))
     return requested(TENANT, "user:ana", request)
 
 
-async def _asked(world: World, command: Any, context: Context) -> Any:
+async def asked(world: World, command: Any, context: Context) -> Any:
     """One request to one of the API's processes."""
     process: Process = world.chance.choice(world.of("api"))
     await asyncio.sleep(world.chance.uniform(0.0005, 0.002))

@@ -3,16 +3,19 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
+from aigestion.agents import run_record
+from aigestion.agents.sweep import Sweep
 from aigestion.commands.dispatcher import Dispatcher
+from aigestion.commands.run import complete_model_call, request_model
 from aigestion.eventstore.append_connection import AppendConnection
 from aigestion.eventstore.append_group import AppendGroup
 from aigestion.eventstore.appender import Appender
+from aigestion.kernel.ids import new_id
 from aigestion.messaging import jetstream
-from aigestion.messaging.leader import PostgresLeadership
-from aigestion.messaging.memory import MemoryTenure
 from aigestion.messaging.subscription import Subscription
 from aigestion.projections.runner import Runner
 from aigestion.readstores.postgres import store as read_store
@@ -172,15 +175,67 @@ def backends_outlive_their_connection() -> Iterator[None]:
 
 
 @contextmanager
-def everybody_leads() -> Iterator[None]:
-    """No lock among the relays."""
+def a_call_beside_an_open_one() -> Iterator[None]:
+    """Whoever works on a run may ask the model, whatever another does or did."""
 
-    @asynccontextmanager
-    async def held(_: PostgresLeadership) -> AsyncIterator[MemoryTenure]:
-        yield MemoryTenure()
+    def decide(command: Any, state: Any) -> Any:
+        return request_model.decide(
+            command, msgspec.structs.replace(state, open_call=None, attempts=0)
+        )
 
-    with _without(PostgresLeadership, "held", held):
+    with _deciding(request_model.request_model, decide):
         yield
 
 
-Mutant = Callable[[], Any]
+@contextmanager
+def an_attempt_twice() -> Iterator[None]:
+    """The same call again, when it has ended meanwhile."""
+
+    def decide(command: Any, state: Any) -> Any:
+        return request_model.decide(command, msgspec.structs.replace(state, attempts=0))
+
+    with _deciding(request_model.request_model, decide):
+        yield
+
+
+@contextmanager
+def an_answer_to_a_call_that_has_ended() -> Iterator[None]:
+    """The fence of a run: whose call was given up must not reply any more."""
+
+    def decide(command: Any, _: Any) -> Any:
+        return [command.completed, command.reply]
+
+    with _deciding(complete_model_call.complete_model_call, decide):
+        yield
+
+
+@contextmanager
+def runs_with_fresh_ids() -> Iterator[None]:
+    """A run's id is not derived from what it reacts to."""
+
+    def fresh(cause: UUID, step: str) -> UUID:
+        return new_id()
+
+    with _without(run_record, "derived_id", fresh):
+        yield
+
+
+@contextmanager
+def no_sweep() -> Iterator[None]:
+    """Agents trust what the broker brings."""
+
+    async def once(self: Sweep, idle_seconds: float) -> None:
+        return None
+
+    with _without(Sweep, "once", once):
+        yield
+
+
+@contextmanager
+def _deciding(use_case: Any, decide: Callable[[Any, Any], Any]) -> Iterator[None]:
+    real = use_case.decide
+    object.__setattr__(use_case, "decide", decide)
+    try:
+        yield
+    finally:
+        object.__setattr__(use_case, "decide", real)

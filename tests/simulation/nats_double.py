@@ -15,6 +15,7 @@ from nats.js import errors as js_errors
 from aigestion.messaging.jetstream import STREAM_NAME_IN_USE, WRONG_LAST_SEQUENCE
 from tests.simulation.loop import PROCESS, Incarnation, SimulationLoop
 
+LATENCY_SECONDS_MAX = 6.0
 DELIVERED_AT_ONCE_MAX = 100
 A_MOMENT = 1e-6
 """What is sent one after the other arrives so."""
@@ -83,7 +84,8 @@ class NatsDouble:
 
     def latency(self) -> float:
         seconds = self.chance.uniform(0.0002, 0.002)
-        return self.slowness * (seconds * 80 if self.chance.random() < 0.01 else seconds)
+        spike = 80 if self.chance.random() < 0.01 else 1
+        return min(seconds * max(spike, self.slowness), LATENCY_SECONDS_MAX)
 
     def later(self, seconds: float, do: Callable[..., None], *arguments: Any) -> None:
         self.loop.call_later(seconds, do, *arguments, context=self._context)

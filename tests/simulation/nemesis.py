@@ -15,10 +15,11 @@ Fault = Callable[[World], None]
 async def break_things(world: World) -> None:
     """So many faults as the seed says, during the load."""
     chance = world.chance
-    world.nats.lossy = chance.choice((0.0, 0.0, 0.1, 0.5))
+    world.nats.lossy = chance.choice((0.0, 0.0, 0.5, 0.9))
+    faults = FAULTS + 2 * (depose_agents,) if world.of("agents") else FAULTS
     for _ in range(chance.randint(1, FAULTS_MAX)):
         await asyncio.sleep(chance.random() * 2 * LOAD_SECONDS / FAULTS_MAX)
-        fault = chance.choice(FAULTS)
+        fault = chance.choice(faults)
         world.happened(fault.__name__)
         world.loop.note(fault.__name__)
         fault(world)
@@ -43,6 +44,12 @@ def kill_somebody_soon(world: World) -> None:
     life.dies_at = life.steps + world.chance.randint(1, 25)
 
 
+def kill_projectors(world: World) -> None:
+    """Both, each between any two steps of what it writes."""
+    for process in world.of("project"):
+        process.life.dies_at = process.life.steps + world.chance.randint(1, 120)
+
+
 def kill_everybody(world: World) -> None:
     for process in world.processes.values():
         process.kill(world.chance.random() * 2)
@@ -60,13 +67,19 @@ def cut_somebody_off(world: World) -> None:
 
 def depose_somebody(world: World) -> None:
     """Two believe that they lead."""
-    for process in world.of("relay") + world.of("project"):
+    for process in world.processes.values():
         world.database.depose(process.life)
 
 
 def break_appends(world: World) -> None:
     """While they are at the server: nobody knows whether they are recorded."""
-    world.database.breaking += world.chance.randint(1, 4)
+    world.database.breaking += world.chance.randint(1, 8)
+
+
+def break_appends_silently(world: World) -> None:
+    """And the connections that ask what became of them carry nothing for long."""
+    world.database.breaking += 1
+    world.database.silencing += world.chance.randint(1, 3)
 
 
 def reset_connections(world: World) -> None:
@@ -122,11 +135,20 @@ def slow_database(world: World) -> None:
     world.later(world.chance.random() * 2, _fast, world.database)
 
 
+def depose_agents(world: World) -> None:
+    """What they are at work on may be taken up by another."""
+    for process in world.of("agents"):
+        world.database.depose(process.life)
+
+
 FAULTS: tuple[Fault, ...] = (
     kill_somebody,
     kill_somebody,
     kill_somebody_soon,
     kill_somebody_soon,
+    kill_projectors,
+    kill_projectors,
+    kill_projectors,
     kill_everybody,
     pause_somebody,
     pause_somebody,
@@ -135,6 +157,8 @@ FAULTS: tuple[Fault, ...] = (
     reset_connections,
     break_appends,
     break_appends,
+    break_appends,
+    break_appends_silently,
     depose_somebody,
     depose_somebody,
     crash_database,

@@ -14,6 +14,7 @@ import asyncpg
 from tests.simulation.loop import Incarnation, SimulationLoop
 
 EPOCH = datetime(2026, 5, 1, tzinfo=UTC)
+LATENCY_SECONDS_MAX = 6.0
 KEEPALIVE_SECONDS = 12.0
 """So long a server holds the session of a client whose machine cannot be reached."""
 LOCK_TIMEOUT_SECONDS = 2.0
@@ -119,6 +120,8 @@ class PostgresDouble:
         self.slowness = 1.0
         self.breaking = 0
         """So many appends will see their connection break under way."""
+        self.silencing = 0
+        """So many new connections will soon carry nothing any more."""
         self.backends: dict[int, Backend] = {}
         self.counts: Counter[str] = Counter()
         self._find = find
@@ -130,7 +133,8 @@ class PostgresDouble:
 
     def latency(self) -> float:
         seconds = self.chance.uniform(0.0002, 0.002)
-        return self.slowness * (seconds * 80 if self.chance.random() < 0.01 else seconds)
+        spike = 80 if self.chance.random() < 0.01 else 1
+        return min(seconds * max(spike, self.slowness), LATENCY_SECONDS_MAX)
 
     def now(self) -> datetime:
         return EPOCH + timedelta(seconds=self.loop.time())
@@ -145,6 +149,10 @@ class PostgresDouble:
         """A new session."""
         self._pids += 1
         backend = self.backends[self._pids] = Backend(self._pids, session)
+        if self.silencing:
+            self.silencing -= 1
+            self.counts["new connections fallen silent"] += 1
+            self.later(self.chance.random() * 0.01, self.silence, backend)
         return backend
 
     def send(
@@ -189,11 +197,16 @@ class PostgresDouble:
         """Nothing gets through for a while, and what was under way is lost; nobody is told."""
         self._unreachable[process] = self.loop.time() + seconds
         for backend in self._of(process):
-            backend.session.is_silent = True
-            self.later(KEEPALIVE_SECONDS, self.client_gone, backend)
+            self.silence(backend)
+
+    def silence(self, backend: Backend) -> None:
+        """What the server says does not arrive; what it is told may."""
+        backend.session.is_silent = True
+        self.later(KEEPALIVE_SECONDS, self.client_gone, backend)
 
     def heal(self) -> None:
         self._unreachable.clear()
+        self.breaking = self.silencing = 0
         self.is_up, self.slowness = True, 1.0
 
     def depose(self, process: Incarnation) -> None:

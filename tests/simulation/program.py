@@ -1,8 +1,8 @@
 """The program's own classes, put together as `bootstrap` does, on the doubles of its servers."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from aigestion.eventstore.vault import Vault
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.leader import PostgresLeadership
 from aigestion.messaging.leaderships import PostgresLeaderships
+from aigestion.messaging.memory import MemoryTenure
 from aigestion.messaging.postgres_locks import PostgresLocks
 from aigestion.messaging.relay import Relay
 from aigestion.messaging.subscription import Subscription
@@ -58,6 +59,10 @@ class Durable:
         self.blobs = MemoryBlobStore()
         self.registry = MemoryViewRegistry()
         self.quarantine = MemoryQuarantine()
+        self.model: Any = None
+        """The provider that agents ask."""
+        self.has_locks = True
+        """Correctness must not hang on locks and leaders: in some schedules there are none."""
 
     def fresh_id(self) -> UUID:
         return UUID(int=self.database.chance.getrandbits(128))
@@ -88,13 +93,24 @@ class Log:
         )
 
 
+class _Anybody:
+    """Leads as soon as it wants to."""
+
+    def of(self, name: str) -> "_Anybody":
+        return self
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[MemoryTenure]:
+        yield MemoryTenure()
+
+
 class Relaying:
     """`aigestion relay`."""
 
     def __init__(self, durable: Durable) -> None:
         broker = JetStreamBroker(Client(durable.nats))  # type: ignore[arg-type]
         log = Log(durable)
-        leadership = PostgresLeadership(DSN, "relay")
+        leadership = PostgresLeadership(DSN, "relay") if durable.has_locks else _Anybody()
         self.relay = Relay(log.reader, broker, leadership, clock=durable.database.now)
 
     async def run(self) -> None:
@@ -122,7 +138,8 @@ class Projecting:
         )
 
     async def run(self) -> None:
-        keeping = keep_read_models([self.model], PostgresLeaderships(DSN), self._durable.registry)
+        leaderships = PostgresLeaderships(DSN) if self._durable.has_locks else _Anybody()
+        keeping = keep_read_models([self.model], leaderships, self._durable.registry)
         await asyncio.gather(self.subscription.run(), keeping)
 
 
@@ -142,7 +159,3 @@ class Api:
     async def dispatch(self, command: Any, context: Any) -> Any:
         await self._is_open.wait()
         return await self._dispatcher.dispatch(command, context)
-
-
-RETENTION = timedelta(days=7)
-Programs = Sequence[tuple[str, Any]]

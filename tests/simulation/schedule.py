@@ -3,20 +3,24 @@
 import asyncio
 import gc
 import os
+import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.checks import unrest, violations
+from tests.simulation.agents import Model, Reacting
+from tests.simulation.checks import calls_lost, unrest, violations
 from tests.simulation.clients import Clients
+from tests.simulation.nats_double import Kept
 from tests.simulation.nemesis import break_things, heal
 from tests.simulation.program import Api, Projecting, Relaying
 from tests.simulation.world import World
 
 SEED = "AIGESTION_SIMULATION_SEED"
 """Set, it is the one schedule to play."""
+WITHOUT_LOCKS_EVERY = 3
 REST_SECONDS_MAX = 120.0
 LOG_AND_VIEW = {
     "api-1": Api,
@@ -25,6 +29,13 @@ LOG_AND_VIEW = {
     "relay-2": Relaying,
     "project-1": Projecting,
     "project-2": Projecting,
+}
+RUNS = {
+    "api-1": Api,
+    "api-2": Api,
+    "relay-1": Relaying,
+    "agents-1": Reacting,
+    "agents-2": Reacting,
 }
 
 
@@ -58,6 +69,9 @@ def played(seed: int, programs: Mapping[str, Any]) -> Verdict:
     """Play the schedule of a seed to its end."""
     verdict = Verdict(seed)
     world = World(seed, programs)
+    world.durable.has_locks = seed % WITHOUT_LOCKS_EVERY != 0
+    world.durable.model = Model(random.Random(f"model {seed}"))
+    world.nats.on_stored = lambda sequence, kept: _tell_agents(world, sequence, kept)
 
     async def story(world: World) -> None:
         clients = Clients(world, bursts=world.chance.randint(2, 5))
@@ -70,6 +84,7 @@ def played(seed: int, programs: Mapping[str, Any]) -> Verdict:
         if restless:
             verdict.violations.append(f"no rest: {restless}")
         verdict.counts = _counts(world, clients)
+        verdict.counts["calls lost in a crash"] = await calls_lost(world)
 
     world.run(story)
     verdict.trace, verdict.steps = world.loop.trace, world.loop.steps
@@ -86,8 +101,23 @@ async def _rest(world: World) -> str | None:
     return left
 
 
+def _tell_agents(world: World, sequence: int, kept: Kept) -> None:
+    """The subscription all agents share: to one of them; at times to nobody, or to two."""
+    if not kept.subject.endswith("user.chat") or not world.of("agents"):
+        return
+    for _ in range(world.chance.choice((0, 1, 1, 2, 3))):
+        process = world.chance.choice(world.of("agents"))
+        life = process.life
+        late = world.chance.choice((0.0, 0.0, world.chance.random() * 3))
+        world.loop.call_later(
+            world.nats.latency() + late, process.program.hear, sequence, context=life.context
+        )
+
+
 def _counts(world: World, clients: Clients) -> Counter[str]:
     counts = world.counts + world.nats.counts + world.database.counts
     counts.update(f"command {sent.fate}" for sent in clients.sent)
+    counts.update(one.type for one in world.database.log.events)
+    counts["calls of the model"] = sum(world.durable.model.asked.values())
     counts["events"] = len(world.database.log.events)
     return counts

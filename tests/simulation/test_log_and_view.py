@@ -1,4 +1,4 @@
-"""Appenders, relays and read models through 500 schedules of faults, each to be played again by its seed."""
+"""Appenders, relays and read models through 600 schedules of faults, each to be played again by its seed."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.schedule import LOG_AND_VIEW, Verdict, played, seeds, told
 
-SCHEDULES = 500
+SCHEDULES = 600
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,8 @@ class World:
         return [one for name, one in self.processes.items() if name.startswith(kind)]
 
     async def _told(self, story: Callable[["World"], Any]) -> None:
-        await self._prepare_view()
+        if any(name.startswith("project") for name in self._programs):
+            await self._prepare_view()
         for name, program in self._programs.items():
             self.processes[name] = Process(self, name, program)
         await story(self)

@@ -56,7 +56,10 @@ class AppendConnection:
     async def open(self) -> None:
         """Connect; raises what asyncpg raises."""
         self._connection = await asyncpg.connect(
-            self._url, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=_SESSION
+            self._url,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=REPLY_TIMEOUT_SECONDS,  # one that falls silent must not hold up a lane
+            server_settings=_SESSION,
         )
         pid, started = await self._connection.fetchrow(_BACKEND) or (0, None)
         self._backend = (pid, started) if started else None
@@ -83,7 +86,6 @@ class AppendConnection:
                 group.event_requests,
                 group.guard_rows,
                 group.guard_requests,
-                timeout=REPLY_TIMEOUT_SECONDS,
             )
         except Exception as error:
             if connection.is_closed() or isinstance(error, _CONNECTION_USELESS):
