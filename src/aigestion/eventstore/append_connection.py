@@ -58,7 +58,7 @@ class AppendConnection:
         self._connection = await asyncpg.connect(
             self._url,
             timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=REPLY_TIMEOUT_SECONDS,
+            command_timeout=REPLY_TIMEOUT_SECONDS,  # one that falls silent must not hold up a lane
             server_settings=_SESSION,
         )
         pid, started = await self._connection.fetchrow(_BACKEND) or (0, None)

@@ -6,7 +6,6 @@ never waits for company.
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -145,7 +144,8 @@ class Appender:
 
     async def _recover(self, lane: AppendConnection, group: AppendGroup) -> None:
         """The connection died over the group: reconnect, and tell its callers what became of it."""
-        deadline = time.monotonic() + OUTAGE_PATIENCE_SECONDS
+        now = asyncio.get_running_loop().time
+        deadline = now() + OUTAGE_PATIENCE_SECONDS
         pause = RECONNECT_PAUSE_MIN_SECONDS
         ids = [identity for request in group.requests for identity in request.ids]
         while True:
@@ -153,7 +153,7 @@ class Appender:
                 recorded = await lane.settle(ids)
                 break
             except ConnectionLost as error:
-                if time.monotonic() > deadline:
+                if now() > deadline:
                     self._declare_outage(group, error)
                     if self._closing:
                         return

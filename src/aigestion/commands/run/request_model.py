@@ -26,6 +26,8 @@ def decide(command: RequestModel, state: Run) -> list[ModelRequested]:
         raise Refused("Only a run that has started and not ended may ask a model.")
     if state.open_call is not None:
         raise Refused("The run has a model call open; its end must be recorded first.")
+    if command.attempt <= state.attempts:
+        raise Refused("This attempt was made already; somebody else is at work on the run.")
     return [
         ModelRequested(
             run_id=command.run_id,

@@ -104,6 +104,11 @@ def test_after_a_failed_call_another_may_be_made() -> None:
     assert requested == msgspec.structs.replace(REQUESTED, call_id=SECOND_CALL, attempt=2)
 
 
+def test_a_call_is_made_once_though_two_are_at_work_on_the_run() -> None:
+    """The second to look saw no call, and now the first one's has ended."""
+    given(STARTED, CONTEXT, REQUESTED, CALL_FAILED).when(REQUEST).then_refused(Refused)
+
+
 def test_answer_and_reply_come_together_and_once() -> None:
     complete = CompleteModelCall(COMPLETED, REPLIED)
 
