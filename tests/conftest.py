@@ -12,6 +12,17 @@ from tests.support.engines import nats_server, postgres_server
 from tests.support.program import Program
 from tests.support.valkey import StoppableValkey, valkey_server
 
+LEFT_TO_THE_NIGHT = "NOT TESTED: takes minutes; `make prove` runs it every night (-m nightly)"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes is skipped unless it is asked for, and says so."""
+    if "nightly" in config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.get_closest_marker("nightly"):
+            item.add_marker(pytest.mark.skip(reason=LEFT_TO_THE_NIGHT))
+
 
 @pytest.fixture(scope="session")
 def postgres_admin_url() -> Iterator[str]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -16,7 +17,7 @@ from tests.support.cluster import Cluster, Role, cluster
 from tests.support.elasticsearch import elasticsearch_url
 from tests.support.tasks import eventually
 
-CONVERSATIONS = 2_000
+CONVERSATIONS = (400, pytest.param(2_000, marks=pytest.mark.nightly))
 ASKING_AT_ONCE = 16
 ROLES = ("api", "api", "relay", "relay", "project", "project", "agents", "agents", "agents")
 SETTLE_SECONDS_MAX = 900.0
@@ -25,12 +26,11 @@ CALM = {"AIGESTION_HTTP__DRAIN_NOTICE_SECONDS": "1"}
 REPLIES = "SELECT count(*) FROM log.events WHERE type = 'agent.replied'"
 
 
-@pytest.fixture(scope="module")
-def production(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> Iterator[Cluster]:
+@pytest.fixture
+def production(tmp_path: Path, valkey_url: str) -> Iterator[Cluster]:
     """On every engine there is, with limits that are counted and not reached."""
-    folder = tmp_path_factory.mktemp("production")
     search = elasticsearch_url(VERSIONS[-1])
-    with cluster(folder, elasticsearch_url=search, valkey_url=valkey_url) as made:
+    with cluster(tmp_path, elasticsearch_url=search, valkey_url=valkey_url) as made:
         made.environment |= {
             "AIGESTION_LOG__NAME": f"t{uuid4().hex[:12]}",
             "AIGESTION_LIMITS__ENABLED": "true",
@@ -42,8 +42,9 @@ def production(tmp_path_factory: pytest.TempPathFactory, valkey_url: str) -> Ite
         yield made
 
 
+@pytest.mark.parametrize("conversations", CONVERSATIONS)
 async def test_everything_is_rolled_and_rebuilt_under_load_and_nobody_notices(
-    production: Cluster,
+    production: Cluster, conversations: int
 ) -> None:
     roles = production.started(*ROLES, **CALM)
     key = production.tenant("acme")
@@ -52,15 +53,15 @@ async def test_everything_is_rolled_and_rebuilt_under_load_and_nobody_notices(
     async with balanced(apis, key) as api, _log(production) as log:
         await _known(api)
         await _document(api)
-        asking = asyncio.create_task(_ask(api, CONVERSATIONS))
+        asking = asyncio.create_task(_ask(api, conversations))
         await asyncio.to_thread(_roll, roles)
         rebuilt = await asyncio.to_thread(_rebuild, production)
         await asking
-        await eventually(lambda: _replied(log, CONVERSATIONS), SETTLE_SECONDS_MAX)
+        await eventually(lambda: _replied(log, conversations), SETTLE_SECONDS_MAX)
 
         assert api.failures == []
         assert api.behind <= api.requests / 100
-        assert api.requests > 2 * CONVERSATIONS
+        assert api.requests > 2 * conversations
         assert len(rebuilt) == len(PROJECTIONS)
         verified = await asyncio.to_thread(production.cli, "audit", "verify", "--json")
         told = json.loads(verified.stdout)
@@ -73,7 +74,7 @@ async def test_everything_is_rolled_and_rebuilt_under_load_and_nobody_notices(
         usage = await api.request("GET", "/v1/analytics/usage?by=month")
         assert usage is not None
         (month,) = usage.json()["items"]
-        assert (month["messages"], month["replies"]) == (CONVERSATIONS, CONVERSATIONS)
+        assert (month["messages"], month["replies"]) == (conversations, conversations)
     assert all(role.running for role in roles)
 
 
