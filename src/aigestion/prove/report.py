@@ -7,9 +7,11 @@ from statistics import median
 
 import msgspec
 
+from aigestion.kernel.clock import utc_now
 from aigestion.prove.checker import Violation
 from aigestion.prove.evidence import Evidence
 from aigestion.prove.history import Fault, History
+from aigestion.prove.machine import described
 
 NOT_CHECKED = (
     "signed checkpoints (P8)",
@@ -34,6 +36,10 @@ class Report(msgspec.Struct, kw_only=True):
     """The run in figures."""
 
     passed: bool
+    at: str
+    """When it was checked, to the minute."""
+    machine: str
+    """Hardware and versions."""
     seed: int
     seconds: float
     faults: list[FaultLine]
@@ -77,6 +83,8 @@ def reported(
             first.append(one)
     return Report(
         passed=not found,
+        at=f"{utc_now():%Y-%m-%d %H:%M} UTC",
+        machine=described(),
         seed=seed,
         seconds=round(history.now(), 1),
         faults=_lines(history),

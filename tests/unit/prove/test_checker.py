@@ -10,7 +10,7 @@ import pytest
 
 from aigestion.prove.checker import violations
 from aigestion.prove.evidence import Evidence, Mirrored, Opened, Row
-from aigestion.prove.history import History, Leak, Operation, Read
+from aigestion.prove.history import Hang, History, Leak, Operation, Read
 
 MARKS = [f"mark-aaaaaaaaaaaa-{n:08d}" for n in range(9)]
 TALK = "01900000-0000-7000-8000-00000000000c"
@@ -237,6 +237,10 @@ def _canary(run: Run) -> None:
     run.history.leaks.append(Leak(tenant="acme", request="GET /v1/conversations", at=1.0))
 
 
+def _hangs(run: Run) -> None:
+    run.history.hangs.append(Hang(request="POST /v1/conversations", at=1.0))
+
+
 def _fat(run: Run) -> None:
     run.evidence.rss_bytes_max["api-1"] = 2 << 30
 
@@ -283,6 +287,7 @@ def _audit(run: Run) -> None:
         (_another_answer, "effect"),
         (_never_said, "effect"),
         (_canary, "canary"),
+        (_hangs, "hang"),
         (_fat, "unbounded"),
         (_leaky, "unbounded"),
         (_audit, "audit"),
