@@ -11,7 +11,7 @@ PAGE := src/aigestion/api/dashboard_built/index.html
 NODE_MODULES := web/node_modules/.package-lock.json
 NPM := cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: up up-full test prove guarantees check page format lock reference wheel bench clean
+.PHONY: up up-full test prove guarantees check page format lock reference wheel bench bench-long clean
 
 up: $(PAGE)
 	$(BIN)/aigestion up
@@ -58,13 +58,19 @@ lock: $(STAMP)
 	$(BIN)/$(COMPILE) -c requirements.lock --extra embeddings pyproject.toml -o deploy/image.lock
 	$(BIN)/$(COMPILE) -c requirements.lock deploy/build.in -o deploy/build.lock
 
+# Every measurement, shortened, and the page docs/reference/performance.md: ten minutes on a quiet machine.
 bench: $(STAMP)
-	$(BIN)/python -m bench.append
-	$(BIN)/python -m bench.http
-	$(BIN)/python -m bench.indexing
-	$(BIN)/python -m bench.replay
+	$(BIN)/python -m bench.report
+
+# The long ones: logs of 1 and 10 million events, Elasticsearch, the audit CLI, and 20 minutes under faults.
+bench-long: $(STAMP)
+	$(BIN)/python -m bench.growth --keep bench/results
+	$(BIN)/python -m bench.replay --keep bench/results
 	$(BIN)/python -m bench.replay.beside
+	$(BIN)/python -m bench.indexing
 	$(BIN)/python -m bench.cli --folds
+	$(BIN)/python -m bench.soak --keep bench/results
+	$(BIN)/python -m bench.report --no-run
 
 clean:
 	rm -rf $(VENV) dist build web/node_modules $(dir $(PAGE))
