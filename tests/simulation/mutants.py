@@ -109,6 +109,17 @@ def checkpoint_apart_from_its_effect() -> Iterator[None]:
 
 
 @contextmanager
+def no_comparison_while_quiet() -> Iterator[None]:
+    """A runner believes that its store still has what it was told."""
+
+    async def compare(_: Runner) -> None:
+        return None
+
+    with _without(Runner, "_compare", compare):
+        yield
+
+
+@contextmanager
 def no_checkpoint_lock() -> Iterator[None]:
     """A former leader of a read model writes what it still has in hand."""
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from tests.simulation.view_tables import FORGOTTEN_SECONDS_MAX
 from tests.simulation.world import Process, World
 
 FAULTS_MAX = 8
@@ -23,6 +24,13 @@ async def break_things(world: World) -> None:
         world.happened(fault.__name__)
         world.loop.note(fault.__name__)
         fault(world)
+
+
+def break_once_more(world: World) -> None:
+    """When all is said: no later event comes to show what was lost."""
+    fault = world.chance.choice((heal, forget_in_views, quick_amnesia, delete_stream))
+    world.loop.note("at last", fault.__name__)
+    fault(world)
 
 
 def heal(world: World) -> None:
@@ -89,6 +97,14 @@ def reset_connections(world: World) -> None:
 def crash_database(world: World) -> None:
     world.database.crash()
     world.later(world.chance.choice((0.1, 1.0, 4.0)), _up, world.database)
+
+
+def forget_in_views(world: World) -> None:
+    """A read store loses what it was told last, as another server than the log's would: nobody is cut off."""
+    for view in world.database.views.values():
+        world.database.counts["view commits lost"] += view.lose_some(
+            world.database, FORGOTTEN_SECONDS_MAX
+        )
 
 
 def restart_broker(world: World) -> None:
@@ -162,6 +178,8 @@ FAULTS: tuple[Fault, ...] = (
     depose_somebody,
     depose_somebody,
     crash_database,
+    forget_in_views,
+    forget_in_views,
     restart_broker,
     amnesia,
     quick_amnesia,

@@ -14,7 +14,7 @@ from tests.simulation.agents import Model, Reacting
 from tests.simulation.checks import calls_lost, unrest, violations
 from tests.simulation.clients import Clients
 from tests.simulation.nats_double import Kept
-from tests.simulation.nemesis import break_things, heal
+from tests.simulation.nemesis import break_once_more, break_things, heal
 from tests.simulation.program import Api, Projecting, Relaying
 from tests.simulation.world import World
 
@@ -78,6 +78,7 @@ def played(seed: int, programs: Mapping[str, Any]) -> Verdict:
         breaking = asyncio.create_task(break_things(world))
         await clients.run()
         await breaking
+        break_once_more(world)
         heal(world)
         restless = await _rest(world)
         verdict.violations = await violations(world, clients)

@@ -26,6 +26,7 @@ MUTANTS = (
     (mutants.no_gap_check, LOG_AND_VIEW, "the log makes it"),
     (mutants.no_watermark, LOG_AND_VIEW, "no rest: conversations"),
     (mutants.checkpoint_apart_from_its_effect, LOG_AND_VIEW, "the log makes it"),
+    (mutants.no_comparison_while_quiet, LOG_AND_VIEW, "no rest: conversations"),
     (mutants.no_checkpoint_lock, LOG_AND_VIEW, "went back"),
     (mutants.runs_with_fresh_ids, RUNS, "ends: ["),
     (mutants.a_call_beside_an_open_one, RUNS, "two calls were open"),

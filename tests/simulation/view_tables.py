@@ -11,6 +11,8 @@ import msgspec
 
 from tests.simulation.postgres import FLUSH_SECONDS, Backend, PostgresDouble, Row, ServerLock
 
+FORGOTTEN_SECONDS_MAX = 6.0
+
 _NAMED = re.compile(r'(\w+_v\d+_g\d+)\."?(\w+)"?')
 _FIELD = re.compile(r'"(\w+)"')
 
@@ -29,7 +31,7 @@ class ViewTables:
 
     def commit(self, server: Any, writes: list[Callable[["ViewTables"], None]]) -> None:
         now = server.loop.time()
-        while self._undo and self._undo[0][0] < now - FLUSH_SECONDS:
+        while self._undo and self._undo[0][0] < now - FORGOTTEN_SECONDS_MAX:
             self._undo.popleft()
         before = self.checkpoint
         self._undo.append((now, {at: dict(row) for at, row in self.rows.items()}, before))
@@ -38,9 +40,9 @@ class ViewTables:
         self.regressions += self.checkpoint < before
         self.ahead_of_log += self.checkpoint > len(server.log.events)
 
-    def lose_some(self, server: PostgresDouble) -> int:
-        """A crash: commits that had not reached the disk are gone, newest first. Returns how many."""
-        recent = [one for one in self._undo if one[0] >= server.loop.time() - FLUSH_SECONDS]
+    def lose_some(self, server: PostgresDouble, seconds: float = FLUSH_SECONDS) -> int:
+        """A crash: of the last commits some are gone, newest first. Returns how many."""
+        recent = [one for one in self._undo if one[0] >= server.loop.time() - seconds]
         lost = server.chance.randint(0, len(recent))
         if lost:
             _, self.rows, self.checkpoint = recent[-lost]

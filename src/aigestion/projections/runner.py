@@ -18,6 +18,8 @@ BACKOFF_MIN_SECONDS = 0.1
 BACKOFF_MAX_SECONDS = 5.0
 ATTEMPTS_MAX = 8
 """An error of the store that nobody foresaw is tried so often (10 s), then the event it is about is parked."""
+COMPARE_SECONDS = 5.0
+"""How soon it is noticed, while nothing new comes, that the store has forgotten what was written."""
 REDRIVE_POLL_SECONDS = 2.0
 """How soon a request to redrive parked events is noticed."""
 
@@ -46,6 +48,7 @@ class Runner:
         self._attempts = 0
         self._look_at = 0.0
         """When to look for requests again."""
+        self._compared_at = 0.0
 
     async def run(self) -> None:
         """Follow the log, for ever; returns if the view is gone. An error is tried again for ever."""
@@ -68,7 +71,10 @@ class Runner:
         while True:
             heed_cancellation()
             await self._redrive()
-            await self._write(await self._next(self._writer.position))
+            events = await self._next(self._writer.position)
+            await self._write(events)
+            if not events:
+                await self._compare()
 
     async def _next(self, position: int) -> list[Recorded[Any]]:
         events = await self._subscription.read(position)
@@ -92,6 +98,13 @@ class Runner:
             raise
         self._announce()
         self._backoff, self._attempts = BACKOFF_MIN_SECONDS, 0
+
+    async def _compare(self) -> None:
+        """A store that came back from a crash with less is asked for it: no event may come to show it."""
+        now = asyncio.get_running_loop().time()
+        if now - self._compared_at >= COMPARE_SECONDS:
+            self._compared_at = now
+            await self._writer.compare()
 
     async def _redrive(self) -> None:
         """Do what was asked for, a slice at a time: the news wait no longer than that."""

@@ -144,6 +144,15 @@ class ViewWriter:
         if self.position > self._stored:
             await self._apply([], self.position, _How())
 
+    async def compare(self) -> None:
+        """`CheckpointMoved` unless the view is where this writer left it."""
+        checkpoint = await self.store.checkpoint(self.view)
+        if checkpoint != self._stored:
+            raise CheckpointMoved(
+                f"{self.view.name} is at {checkpoint}, and was left at {self._stored}.",
+                view=self.view.name,
+            )
+
     def project_or_park(
         self, event: Recorded[Any], parking: Sequence[ParkedEvent] = ()
     ) -> list[Change] | ParkedEvent | AIGestionError:
@@ -252,12 +261,7 @@ class ViewWriter:
 
     async def _park(self, events: Sequence[ParkedEvent]) -> None:
         """Make sure first that nobody else has moved the view: an old writer must park nothing."""
-        checkpoint = await self.store.checkpoint(self.view)
-        if checkpoint != self._stored:
-            raise CheckpointMoved(
-                f"{self.view.name} is at {checkpoint}, and was left at {self._stored}.",
-                view=self.view.name,
-            )
+        await self.compare()
         await self.quarantine.park(self.view, events)
         self.parked = await self.quarantine.keys(self.view)
 

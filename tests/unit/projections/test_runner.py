@@ -53,6 +53,16 @@ class CrashingStore(MemoryReadStore):
         await super().apply(view, changes, position)
 
 
+class ForgetfulStore(CrashingStore):
+    """Comes back from a crash without what it was told last."""
+
+    def __init__(self) -> None:
+        super().__init__(crashes=0)
+
+    def forget(self, view: View) -> None:
+        self._views[view], self._checkpoints[view] = {}, 0
+
+
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 async def test_any_delivery_and_any_crash_give_what_the_log_says(data: st.DataObject) -> None:
@@ -135,6 +145,31 @@ async def test_a_store_that_is_away_is_tried_for_ever() -> None:
         view = await rig.caught_up()
 
         assert rig.progress.status()[0].state == "running"
+        assert await rig.found(view) == await rig.expected()
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_what_a_store_forgets_while_nothing_comes_is_written_again(
+    is_gone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "COMPARE_SECONDS", 0.1)
+    store = ForgetfulStore()
+    rig = Rig(store=store)
+    await rig.broker.create(1)
+    view = await _serving_from_nothing(rig)
+
+    async with rig.running():
+        for text in ("one", "two"):
+            await rig.record(chat(text))
+            await rig.caught_up()
+        if is_gone:
+            await store.drop(view)
+        else:
+            store.forget(view)
+
+        await eventually(lambda: len(store.applied) > 2)
+        await eventually(lambda: rig.progress.status()[0].state == "running")
+        view = await rig.caught_up()
         assert await rig.found(view) == await rig.expected()
 
 
