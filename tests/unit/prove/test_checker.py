@@ -112,6 +112,14 @@ def test_an_unknown_outcome_may_be_in_the_log_or_not(run: Run) -> None:
     assert run.found == set()
 
 
+def test_versions_that_follow_each_other_are_right(run: Run) -> None:
+    run.append("agent.defined", agent="one", agent_version=1)
+    run.append("agent.defined", agent="other", agent_version=1)
+    run.append("agent.defined", agent="one", agent_version=2)
+
+    assert run.found == set()
+
+
 def _lost(run: Run) -> None:
     run.history.operations.append(_operation("action", 7, position=6))
 
@@ -237,6 +245,12 @@ def _canary(run: Run) -> None:
     run.history.leaks.append(Leak(tenant="acme", request="GET /v1/conversations", at=1.0))
 
 
+def _decided_on_something_old(run: Run) -> None:
+    run.append("agent.defined", agent="one", agent_version=1)
+    run.append("agent.defined", agent="other", agent_version=1)
+    run.append("agent.defined", agent="one", agent_version=1)
+
+
 def _hangs(run: Run) -> None:
     run.history.hangs.append(Hang(request="POST /v1/conversations", at=1.0))
 
@@ -287,6 +301,7 @@ def _audit(run: Run) -> None:
         (_another_answer, "effect"),
         (_never_said, "effect"),
         (_canary, "canary"),
+        (_decided_on_something_old, "wrong"),
         (_hangs, "hang"),
         (_fat, "unbounded"),
         (_leaky, "unbounded"),
