@@ -58,7 +58,7 @@ def _bar(ratio: Ratio, y: int) -> list[str]:
     parts = [
         f'<text class="label" x="{LABELS - 10}" y="{y + 14}">{escape(ratio.what)}</text>',
         f'<rect class="{kind}" x="{start:.1f}" y="{y + 4}" width="{max(2.0, end - start):.1f}" height="12" rx="2"/>',
-        f'<text x="{end + 6:.1f}" y="{y + 14}">{ratio.value:.2f}</text>',
+        f'<text x="{max(end, _x(ratio.goal or ratio.value)) + 6:.1f}" y="{y + 14}">{ratio.value:.2f}</text>',
     ]
     if ratio.goal is not None:
         parts.append(_line("goal", _x(ratio.goal), y + 2, y + 18))

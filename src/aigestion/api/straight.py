@@ -80,7 +80,7 @@ def straight(app: ASGIApp, routes: Iterable[HTTPRoute], guard: Guard) -> ASGIApp
         way, given = found
         scope["path_template"] = way.path_template
         scope["route_handler"] = way.handler
-        scope["path_params"] = given
+        scope["path_params"] = {name: given[name] for name in way.ids}
         sends, failed = None, None
         try:
             sends = await way.answered(ApiRequest(scope, receive, send), dict(given), guard)
@@ -129,7 +129,7 @@ def _key_of_plain(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     key, hosts = b"", 0
     for name, value in headers:
         if name == b"host":
-            hosts += _HOST.fullmatch(value) is not None
+            hosts += 1 if _HOST.fullmatch(value) else 2
         elif name == b"origin":
             return None
         elif name == b"idempotency-key":
