@@ -199,6 +199,17 @@ def a_call_beside_an_open_one() -> Iterator[None]:
 
 
 @contextmanager
+def an_open_call_not_looked_at() -> Iterator[None]:
+    """Only the count of attempts says whether a call may be made."""
+
+    def decide(command: Any, state: Any) -> Any:
+        return request_model.decide(command, msgspec.structs.replace(state, open_call=None))
+
+    with _deciding(request_model.request_model, decide):
+        yield
+
+
+@contextmanager
 def an_attempt_twice() -> Iterator[None]:
     """The same call again, when it has ended meanwhile."""
 

@@ -34,6 +34,11 @@ MUTANTS = (
     (mutants.an_answer_to_a_call_that_has_ended, RUNS, "has 2 ends"),
     (mutants.no_sweep, RUNS, "have no reply"),
 )
+MADE_GOOD = (
+    (mutants.no_gap_check_in_the_subscription, LOG_AND_VIEW),  # the runner counts again
+    (mutants.an_open_call_not_looked_at, RUNS),  # each attempt is made once
+)
+SCHEDULES_MADE_GOOD = 40
 
 
 @pytest.mark.parametrize(
@@ -46,6 +51,16 @@ def test_without_the_rule_a_schedule_goes_wrong(
 
     assert seed is not None, f"nobody noticed in {SCHEDULES_MAX} schedules"
     assert played(seed, programs).violations == [], "the schedule is wrong with the rule as well"
+
+
+@pytest.mark.parametrize(
+    ("mutant", "programs"), MADE_GOOD, ids=[one[0].__name__ for one in MADE_GOOD]
+)
+def test_without_the_rule_another_one_still_holds(mutant: Any, programs: Mapping[str, Any]) -> None:
+    with mutant():
+        wrong = [played(seed, programs).violations for seed in range(SCHEDULES_MADE_GOOD)]
+
+    assert not any(wrong)
 
 
 def _first_red(

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.simulation.schedule import LOG_AND_VIEW, played
+import pytest
 
-SEEDS = range(900, 906)
+from tests.simulation import mutants
+from tests.simulation.schedule import LOG_AND_VIEW, RUNS, SEED, played, seeds, told
+
+SEEDS = range(900, 904)
 PROGRAM = """
 from tests.simulation.test_replay import traces
 print(*traces())
@@ -16,7 +19,7 @@ print(*traces())
 
 def traces() -> list[int]:
     """Checksums of every step of a few schedules."""
-    return [played(seed, LOG_AND_VIEW).trace for seed in SEEDS]
+    return [played(seed, programs).trace for seed in SEEDS for programs in (LOG_AND_VIEW, RUNS)]
 
 
 def test_the_same_seed_gives_the_same_steps() -> None:
@@ -24,7 +27,7 @@ def test_the_same_seed_gives_the_same_steps() -> None:
 
 
 def test_another_seed_gives_other_steps() -> None:
-    assert len(set(traces())) == len(SEEDS)
+    assert len(set(traces())) == 2 * len(SEEDS)
 
 
 def test_another_process_takes_the_same_steps() -> None:
@@ -40,3 +43,17 @@ def test_another_process_takes_the_same_steps() -> None:
             check=True,
         )
         assert there.stdout.split() == here
+
+
+def test_a_red_schedule_says_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mutants.no_idempotency_tag():
+        first = next(v for seed in range(50) if (v := played(seed, LOG_AND_VIEW)).violations)
+        line = told(first, __file__).splitlines()[0]
+        assert line == (
+            f"{SEED}={first.seed} .venv/bin/pytest --numprocesses=0 tests/simulation/test_replay.py"
+        )
+
+        monkeypatch.setenv(SEED, str(first.seed))
+        [again] = [played(seed, LOG_AND_VIEW) for seed in seeds(1_000)]
+
+    assert (again.trace, again.violations) == (first.trace, first.violations)
