@@ -72,7 +72,7 @@ async def qdrant(tmp_path: Path) -> AsyncIterator[QdrantReadStore]:
 
 @pytest.fixture
 async def elasticsearch_8_19() -> AsyncIterator[ElasticsearchReadStore]:
-    async with elasticsearch_store("elasticsearch 8.19.0", MAPPINGS) as store:
+    async with elasticsearch_store("8.19.0", MAPPINGS) as store:
         yield store
 
 
@@ -85,7 +85,7 @@ async def qdrant_server(tmp_path: Path) -> AsyncIterator[QdrantReadStore]:
 
 @pytest.fixture
 async def elasticsearch_9_2() -> AsyncIterator[ElasticsearchReadStore]:
-    async with elasticsearch_store("elasticsearch 9.2.4", MAPPINGS) as store:
+    async with elasticsearch_store("9.2.4", MAPPINGS) as store:
         yield store
 
 
@@ -97,7 +97,7 @@ async def elasticsearch_9_2() -> AsyncIterator[ElasticsearchReadStore]:
         "clickhouse_http",
         "qdrant",
         "qdrant_server",
-        "elasticsearch_8_19",
+        pytest.param("elasticsearch_8_19", marks=pytest.mark.nightly),
         "elasticsearch_9_2",
     ]
 )

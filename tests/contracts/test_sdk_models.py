@@ -15,7 +15,7 @@ from tests.support.fake_dialects import MODEL, Answer, Status, dialect_of
 from tests.support.fake_models import Behaviour, Endless, FakeModels, Raw, Silence, says
 from tests.support.vendors import VENDORS
 
-QUICK = TimeLimits(connect_seconds=0.5, between_chunks_seconds=0.2, total_seconds=1.0)
+QUICK = TimeLimits(connect_seconds=5.0, between_chunks_seconds=0.2, total_seconds=1.0)
 REQUEST = ChatRequest(
     call_id=UUID(int=1),
     system="Answer from the sources.",

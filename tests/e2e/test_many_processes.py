@@ -108,7 +108,10 @@ async def _ask(api: Balanced, conversations: int) -> None:
                 json={"title": f"Conversation {number}"},
                 headers={"Idempotency-Key": str(uuid4())},
             )
-            if started is None or started.status_code != 201:
+            if started is None:
+                return
+            if started.status_code != 201:
+                api.failures.append(f"{started.status_code} {started.text}")
                 return
             conversation = started.json()["conversation_id"]
             question = f"How dense is position {number}?"
@@ -119,7 +122,11 @@ async def _ask(api: Balanced, conversations: int) -> None:
                 json=said,
                 headers={"Idempotency-Key": str(uuid4())},
             )
-            if answer is not None and number % 10 == 0:
+            if answer is None:
+                return
+            if answer.status_code != 202:
+                api.failures.append(f"{answer.status_code} {answer.text}")
+            elif number % 10 == 0:
                 position = answer.headers["aigestion-position"]
                 await api.request(
                     "GET", f"/v1/conversations/{conversation}?min_position={position}"

@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.fake_models import FakeModels, says
 from tests.support.program import Program
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 120.0
 
 
 async def until(condition: Callable[[], Any]) -> Any:

@@ -21,8 +21,12 @@ from aigestion.readstores.elasticsearch.collections import MAPPINGS
 from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
 
 START_SECONDS_MAX = FETCH_SECONDS_MAX + 300
-ENGINES = tuple(f"elasticsearch {version}" for version in VERSIONS)
-"""Names of the servers, as parameters of tests."""
+*OLDER, NEWEST = VERSIONS
+NEWEST_AND_AT_NIGHT_OLDER = (
+    NEWEST,
+    *(pytest.param(version, marks=pytest.mark.nightly) for version in OLDER),
+)
+"""Versions of the server, as parameters of tests: each costs a minute to start and half as much to ask."""
 
 
 @cache
@@ -43,10 +47,10 @@ def elasticsearch_url(version: str) -> str:
 
 @asynccontextmanager
 async def elasticsearch_store(
-    engine: str, mappings: Path = MAPPINGS
+    version: str, mappings: Path = MAPPINGS
 ) -> AsyncIterator[ElasticsearchReadStore]:
-    """A store on one of `ENGINES`, under a name of its own; nothing of it is left."""
-    url = elasticsearch_url(engine.rpartition(" ")[2])
+    """A store on a server of this version, under a name of its own; nothing of it is left."""
+    url = elasticsearch_url(version)
     namespace = f"t{uuid4().hex[:20]}"
     async with opened_elasticsearch(url) as client:
         yield ElasticsearchReadStore(client, namespace, mappings=mappings)

@@ -24,7 +24,7 @@ async def running(*lives: Coroutine[Any, Any, None]) -> AsyncIterator[list[async
 
 
 async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], timeout_seconds: float = 20
+    condition: Callable[[], bool | Awaitable[bool]], timeout_seconds: float = 60
 ) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(timeout_seconds):

@@ -19,7 +19,7 @@ class StoppableValkey:
 
     def __init__(self, folder: Path, **config: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = _port()
         self._server = ValkeyServer(
             port=self.port, data_dir=folder, persist=True, config={**KEPT, **config}
         )
@@ -51,6 +51,13 @@ class StoppableValkey:
     @property
     def _process(self) -> Any:
         return self._server._process
+
+
+def _port() -> int:
+    """A free one; a member of a cluster needs the port 10,000 above it too."""
+    while (port := free_port()) > 55_535:
+        pass
+    return port
 
 
 @contextmanager

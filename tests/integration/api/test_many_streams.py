@@ -83,7 +83,7 @@ class Server:
         """Close them, and wait until the server knows."""
         for _, writer in streams:
             writer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.count():
                 await asyncio.sleep(0.05)
 

@@ -357,6 +357,8 @@ async def cannot_connect(credential: dict[str, Any]) -> bool:
     user = GrantedUser(credential)
     try:
         await user.connect(allow_reconnect=False, max_reconnect_attempts=0)
+    except ConnectionError:  # refused, and gone before it could say why
+        return True
     except nats.errors.Error as error:
         if "Authorization Violation" not in str(error):
             raise

@@ -15,14 +15,14 @@ from aigestion.queries.search import Question
 from aigestion.queries.search_in_elasticsearch import ElasticsearchTextSearch
 from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
 from aigestion.readstores.port import View
-from tests.support.elasticsearch import ENGINES, elasticsearch_store
+from tests.support.elasticsearch import NEWEST_AND_AT_NIGHT_OLDER, elasticsearch_store
 from tests.support.history import History, chat, document
 
 VIEW = View("search", 1, 1)
 EVERYTHING = Question("demo", "dense", None, None)
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=NEWEST_AND_AT_NIGHT_OLDER)
 async def store(request: Any) -> AsyncIterator[ElasticsearchReadStore]:
     async with elasticsearch_store(request.param) as store:
         await show(store, VIEW)

@@ -85,7 +85,7 @@ async def test_draining_cuts_what_does_not_end_in_time() -> None:
 async def test_a_reaction_that_raised_is_begun_anew_only_after_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "RETRY_SECONDS_MIN", 0.02)
+    monkeypatch.setattr(module, "RETRY_SECONDS_MIN", 0.3)
     tries: list[int] = []
 
     async def react(position: int) -> None:
@@ -99,7 +99,7 @@ async def test_a_reaction_that_raised_is_begun_anew_only_after_a_pause(
     assert await first is False
     assert reactions.begin(1) is None
 
-    await asyncio.sleep(0.03)
+    await asyncio.sleep(0.31)
     second = reactions.begin(1)
 
     assert second is not None

@@ -223,7 +223,7 @@ async def test_a_large_batch_is_written_in_parts(monkeypatch: pytest.MonkeyPatch
 
 async def test_company_is_waited_for_where_small_writes_hurt() -> None:
     store = CrashingStore(crashes=0)
-    store.gather_seconds = 0.1
+    store.gather_seconds = 0.5
     rig = Rig(store=store)
     await rig.broker.create(1)
     await _serving_from_nothing(rig)

@@ -9,7 +9,7 @@ import pytest
 
 from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
 from tests.integration.readstores.elasticsearch.books import MAPPING
-from tests.support.elasticsearch import ENGINES, elasticsearch_store
+from tests.support.elasticsearch import NEWEST_AND_AT_NIGHT_OLDER, elasticsearch_store
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def mappings(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request: Any) -> str:
+@pytest.fixture(params=NEWEST_AND_AT_NIGHT_OLDER)
+def version(request: Any) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-async def store(engine: str, mappings: Path) -> AsyncIterator[ElasticsearchReadStore]:
-    async with elasticsearch_store(engine, mappings) as store:
+async def store(version: str, mappings: Path) -> AsyncIterator[ElasticsearchReadStore]:
+    async with elasticsearch_store(version, mappings) as store:
         yield store

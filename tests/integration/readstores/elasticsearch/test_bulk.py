@@ -34,8 +34,8 @@ async def through(
 
 
 @pytest.fixture
-def engine() -> str:
-    return "elasticsearch 9.2.4"
+def version() -> str:
+    return "9.2.4"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from aigestion.kernel.errors import Misconfigured, Unavailable
 from aigestion.readstores.elasticsearch.client import opened_elasticsearch
 from aigestion.readstores.elasticsearch.store import ElasticsearchReadStore
 from tests.support.bulk_proxy import answering_with
-from tests.support.elasticsearch import elasticsearch_url
+from tests.support.elasticsearch import NEWEST_AND_AT_NIGHT_OLDER, elasticsearch_url
 
 PRODUCT = {"X-Elastic-Product": "Elasticsearch"}
 
@@ -38,14 +38,15 @@ async def opened_on(
         return int(client.transport.compatible_with)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("version", "major"), [("8.19.0", 8), ("9.2.4", 9)])
-async def test_the_client_speaks_the_version_of_the_server(version: str, major: int) -> None:
+@pytest.mark.parametrize("version", NEWEST_AND_AT_NIGHT_OLDER)
+async def test_the_client_speaks_the_version_of_the_server(version: str) -> None:
     async with opened_elasticsearch(elasticsearch_url(version)) as client:
-        assert client.transport.compatible_with == major  # type: ignore[attr-defined]
+        assert client.transport.compatible_with == int(version[0])  # type: ignore[attr-defined]
         assert (await client.cluster.health()).body["number_of_nodes"] == 1
         await client.bulk(operations=[{"delete": {"_index": "none", "_id": "a"}}])
 
 
+@pytest.mark.nightly
 async def test_without_that_an_older_server_would_refuse_it() -> None:
     async with AsyncElasticsearch(elasticsearch_url("8.19.0")) as client:
         with pytest.raises(BadRequestError, match="media_type_header_exception"):
@@ -96,7 +97,7 @@ async def test_a_server_that_does_not_let_us_in_says_why(
         await opened_on(json.dumps({"error": {"reason": "so it is"}}), status=status)
 
 
-@pytest.mark.parametrize("version", ["8.19.0", "9.2.4"])
+@pytest.mark.parametrize("version", NEWEST_AND_AT_NIGHT_OLDER)
 async def test_a_wrong_password_is_named_and_never_shown(version: str) -> None:
     parts = urlsplit(elasticsearch_url(version))
     for credential in ("aigestion:s3cret@", "somebody:s3cret@", ""):

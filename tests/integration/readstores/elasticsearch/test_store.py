@@ -18,7 +18,7 @@ from tests.integration.readstores.elasticsearch.books import (
     books_of,
     expected,
 )
-from tests.support.elasticsearch import ENGINES, elasticsearch_store
+from tests.support.elasticsearch import NEWEST_AND_AT_NIGHT_OLDER, elasticsearch_store
 from tests.support.samples import history_of_everything
 
 
@@ -230,11 +230,11 @@ async def test_two_logs_in_one_cluster_do_not_disturb_each_other(
     await neighbour.drop(VIEW)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-async def test_the_read_model_search_is_the_same_as_in_memory(engine: str) -> None:
+@pytest.mark.parametrize("version", NEWEST_AND_AT_NIGHT_OLDER)
+async def test_the_read_model_search_is_the_same_as_in_memory(version: str) -> None:
     view, memory = View("search", 1, 1), MemoryReadStore()
     events = history_of_everything().events
-    async with elasticsearch_store(engine) as store:
+    async with elasticsearch_store(version) as store:
         for one in (memory, store):
             await one.prepare(view)
             for event in events:
