@@ -100,7 +100,11 @@ def crash_database(world: World) -> None:
 
 
 def forget_in_views(world: World) -> None:
-    """A read store loses what it was told last, as another server than the log's would: nobody is cut off."""
+    """A read store loses what it was told last, as another server than the log's would: idle clients notice nothing."""
+    for backend in list(world.database.backends.values()):
+        if backend.transaction is not None:
+            backend.interrupted = True
+            world.database.end(backend)
     for view in world.database.views.values():
         world.database.counts["view commits lost"] += view.lose_some(
             world.database, FORGOTTEN_SECONDS_MAX
