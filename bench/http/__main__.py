@@ -63,7 +63,7 @@ def main() -> None:
     section = Section(
         name="http",
         title="Interactions over HTTP",
-        told=f"`POST /v1/conversations/{id}/interactions`, answered once the event is durable, over 64 "
+        told="`POST /v1/conversations/{id}/interactions`, answered once the event is durable, over 64 "
         "conversations; and a POST of the same size to a Litestar application that has nothing, in the "
         "same process and server. CPU µs: of the server process, a request.",
         columns=["POST", "connections", "req/s", "p50 ms", "p99 ms", "CPU µs"],
