@@ -41,6 +41,10 @@ class Section(msgspec.Struct, kw_only=True):
     taken_at: str = ""
 
 
+_BEFORE = hardware()
+"""Told before the measurement makes a load of its own."""
+
+
 def keeping(arguments: argparse.ArgumentParser) -> None:
     """The option all measurements share."""
     arguments.add_argument("--keep", type=Path, metavar="FOLDER", help="also write NAME.json there")
@@ -48,7 +52,7 @@ def keeping(arguments: argparse.ArgumentParser) -> None:
 
 def told(section: Section, folder: Path | None) -> None:
     """Print it and, with a folder, keep it."""
-    section.hardware = section.hardware or hardware()
+    section.hardware = section.hardware or _BEFORE
     section.taken_at = section.taken_at or datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     print(f"{section.title}\n{section.hardware}\n{section.told}\n")
     rows = [list(section.columns), *(list(row) for row in section.rows)]

@@ -83,7 +83,7 @@ def straight(app: ASGIApp, routes: Iterable[HTTPRoute], guard: Guard) -> ASGIApp
         scope["path_params"] = {name: given[name] for name in way.ids}
         sends, failed = None, None
         try:
-            sends = await way.answered(ApiRequest(scope, receive, send), dict(given), guard)
+            sends = await way.answered(ApiRequest(scope, receive, send), given, guard)
         except Exception as error:
             failed = error
         if sends is None:
