@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.port import NewEvent, SequencedEvent
+from aigestion.eventstore.vault import Vault
 from aigestion.projections.conversations import conversations
 from aigestion.readstores.port import Delete, Put
 from tests.simulation.clients import Clients
@@ -47,8 +50,6 @@ def unrest(world: World) -> str | None:
 
 async def opened(world: World) -> list[Recorded[Any]]:
     """The log as a program that has just started reads it."""
-    from aigestion.eventstore.vault import Vault
-
     codec = Codec(CATALOG, Vault(world.durable.keys, NoWrapping()), world.durable.blobs)
     return [await codec.open(_sequenced(one)) for one in world.database.log.events]
 
@@ -158,8 +159,6 @@ def folded(events: list[Recorded[Any]]) -> dict[tuple[str, str], dict[str, Any]]
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """As JSON has it, without what is None: both sides alike."""
-    import msgspec
-
     return {name: msgspec.to_builtins(v) for name, v in sorted(row.items()) if v is not None}
 
 

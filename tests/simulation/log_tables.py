@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from tests.simulation.postgres import Backend, Interrupted, PostgresDouble, Row, ServerLock
+from tests.simulation.postgres import Backend, PostgresDouble, Row, ServerLock
 
 JUDGE_SECONDS = 0.001
 COMMIT_SECONDS = 0.004
@@ -194,6 +194,3 @@ def unlock(backend: Backend, key: int) -> bool:
     held = backend.advisory[key] > 0
     backend.advisory[key] -= held
     return held
-
-
-__all__ = ["Interrupted", "LogTables", "Stored", "try_lock", "unlock"]

@@ -50,6 +50,7 @@ class Backend:
         self.session = session
         self.alive = True
         self.busy = False
+        self.task: asyncio.Task[None] | None = None
         self.doomed = False
         """Ends with the statement it is at."""
         self.interrupted = False
@@ -268,7 +269,7 @@ class PostgresDouble:
             return
         if isinstance(result, Coroutine):
             running = self._finish(backend, result, answer)
-            backend.task = self.loop.create_task(running, context=self._context)  # type: ignore[attr-defined]
+            backend.task = self.loop.create_task(running, context=self._context)
         else:
             self._reply(backend, answer, result)
 
