@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from aigestion.prove.evidence import Evidence, Opened
+from aigestion.prove.folding import first_difference, folded_conversations, shown_conversation
 from aigestion.prove.history import History, Operation
 from aigestion.prove.load import MARKER
 from aigestion.prove.stand_ins import reply_to
@@ -201,60 +202,11 @@ def _views(evidence: Evidence) -> Iterator[Violation]:
     folded = folded_conversations(evidence.opened)
     for conversation, answer in evidence.transcripts.items():
         expected = folded.get(conversation)
-        shown = _shown(answer)
+        shown = shown_conversation(answer)
         if expected != shown:
-            yield Violation("view", f"conversation {conversation}: {_first(expected, shown)}")
-
-
-def folded_conversations(events: list[Opened]) -> dict[str, dict[str, Any]]:
-    """Title and messages of each conversation: the events, and nothing else, read in order."""
-    found: dict[str, dict[str, Any]] = {}
-    for event in events:
-        conversation = found.get(event.data.get("conversation_id") or "")
-        if event.type == "conversation.started":
-            found[event.data["conversation_id"]] = {"title": event.data["title"], "messages": []}
-        elif conversation is None:
-            continue
-        elif event.type == "user.chat":
-            conversation["messages"].append([event.position, event.id, "user", event.data["text"]])
-        elif event.type == "user.action":
-            conversation["messages"].append([event.position, event.id, "user", ""])
-        elif event.type == "agent.replied":
-            run = event.data["run_id"]
-            conversation["messages"].append([event.position, run, "final", event.data["text"]])
-        elif event.type == "run.failed":
-            run = event.data["run_id"]
-            conversation["messages"].append([event.position, run, "failed", None])
-    return found
-
-
-def _shown(answer: dict[str, Any]) -> dict[str, Any] | None:
-    if "title" not in answer:
-        return None
-    messages = [
-        [
-            one["position"],
-            one["id"],
-            "user" if one["role"] == "user" else one["state"],
-            # What had come before a run failed is in an event that is not folded here.
-            None if one["state"] == "failed" else one["text"],
-        ]
-        for one in answer["messages"]
-    ]
-    return {"title": answer["title"], "messages": messages}
-
-
-def _first(expected: dict[str, Any] | None, shown: dict[str, Any] | None) -> str:
-    if expected is None or shown is None:
-        return f"the log has {'one' if expected else 'none'}, the API {'one' if shown else 'none'}"
-    if expected["title"] != shown["title"]:
-        return f"titled {shown['title']!r} and not {expected['title']!r}"
-    wanted, given = expected["messages"], shown["messages"]
-    different = (pair for pair in zip(wanted, given, strict=False) if pair[0] != pair[1])
-    pair = next(different, None)
-    if pair is not None:
-        return f"shows {pair[1]} and not {pair[0]}"
-    return f"shows {len(given)} messages and not {len(wanted)}"
+            yield Violation(
+                "view", f"conversation {conversation}: {first_difference(expected, shown)}"
+            )
 
 
 def _reads(history: History, evidence: Evidence) -> Iterator[Violation]:
