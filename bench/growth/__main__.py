@@ -54,10 +54,12 @@ class Growing:
         self._codec = codec
         self._reader = LogReader(store, codec)
         self._chance = random.Random(7)
+        self._loaded = range(0)
 
     async def measured(self, size: int, seconds: float) -> dict[str, float]:
         """Appends a second, and milliseconds of the others."""
         loading, loaded = await grown(self._owner, max(size, SEED_EVENTS))
+        self._loaded = loaded or self._loaded
         await self._side.measure("tagged", APPENDING, min(1.0, seconds))
         rates, seen = [], {"read": list[float](), "cold": list[float](), "warm": list[float]()}
         for _ in range(ROUNDS):
@@ -66,16 +68,16 @@ class Growing:
             await self._owner.execute("ANALYZE log.events, log.tags")  # as autovacuum does, in time
             end = time.perf_counter() + seconds
             while time.perf_counter() < end:
-                seen["read"].append(await _seconds(self._read(loaded)))
+                seen["read"].append(await _seconds(self._read()))
                 cold, warm = await self._commands()
                 seen["cold"].append(cold)
                 seen["warm"].append(warm)
         found = {name: percentile(values, 0.5) * 1e3 for name, values in seen.items()}
         return found | {"appends": percentile(rates, 0.5), "loading": loading}
 
-    async def _read(self, loaded: range) -> None:
+    async def _read(self) -> None:
         """A run that is whole: not one at either end of what was put in."""
-        run = run_of(self._chance.choice(loaded[EVENTS_OF_RUN:-EVENTS_OF_RUN]))
+        run = run_of(self._chance.choice(self._loaded[EVENTS_OF_RUN:-EVENTS_OF_RUN]))
         found = await self._reader.read(matching(f"run:{run}").scoped(TENANT))
         assert len(found) == EVENTS_OF_RUN, len(found)
 
