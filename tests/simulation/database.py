@@ -60,7 +60,6 @@ class Database(PostgresDouble):
             "BEGIN": begin,
             "ROLLBACK": rollback,
             "COMMIT": lambda b: commit(self, b),
-            "SET LOCAL synchronous_commit TO off": lambda _: [],
         }
 
     def _end_backend(self, _: Backend, pid: int, started: Any) -> list[Row]:

@@ -1,7 +1,7 @@
 """Safety rules taken out of the program, one at a time, from outside: what the simulation must notice."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -97,12 +97,12 @@ def checkpoint_apart_from_its_effect() -> Iterator[None]:
     async def apply(
         self: PostgresReadStore, view: Any, changes: Any, position: int, *, visible: bool = True
     ) -> None:
-        async with self._writing(view) as (connection, present):
-            if present >= position:
-                return
-            await connection.execute(read_store._on(view, read_store._MOVE_CHECKPOINT), position)
-        async with self._writing(view) as (connection, _):
-            await read_store._write_all(connection, view, changes)
+        async with self._writing(view) as connection:
+            present = await self._move_checkpoint(connection, view, position)
+        if present < position:
+            async with self._writing(view) as connection:
+                await read_store._write_all(connection, view, changes)
+        self._seen[view] = max(present, position)
 
     with _without(PostgresReadStore, "apply", apply):
         yield
@@ -123,12 +123,11 @@ def no_comparison_while_quiet() -> Iterator[None]:
 def no_checkpoint_lock() -> Iterator[None]:
     """A former leader of a read model writes what it still has in hand."""
 
-    @asynccontextmanager
-    async def writing(self: PostgresReadStore, view: Any) -> AsyncIterator[tuple[Any, int]]:
-        async with self._pool.acquire() as connection, connection.transaction():
-            yield connection, -1
+    async def move(_: PostgresReadStore, connection: Any, view: Any, position: int) -> int:
+        await connection.execute(read_store._on(view, read_store._MOVE_CHECKPOINT), position)
+        return -1
 
-    with _without(PostgresReadStore, "_writing", writing):
+    with _without(PostgresReadStore, "_move_checkpoint", move):
         yield
 
 

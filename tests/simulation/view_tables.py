@@ -92,6 +92,17 @@ def _move(server: Any, view: ViewTables, backend: Backend, table: str, position:
     return _write(server, view, backend, lambda v: setattr(v, "checkpoint", position))
 
 
+async def _move_from(
+    server: Any, view: ViewTables, backend: Backend, table: str, position: int, seen: int
+) -> list[Row]:
+    """The row is locked first, and looked at then: as `UPDATE` does at read committed."""
+    await view.lock.take(backend)
+    if view.checkpoint != seen:
+        return []
+    _move(server, view, backend, table, position)
+    return [Row.of(set_config="off")]
+
+
 def _upsert(
     fields: tuple[str, ...], server: Any, view: ViewTables, backend: Backend, table: str, rows: str
 ) -> list[Row]:
@@ -117,7 +128,12 @@ def _delete(
 
 _MEANINGS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("SELECT position FROM", ".checkpoint", _checkpoint),
-    ("SELECT position FROM", "FOR UPDATE", _lock_checkpoint),
+    ("SELECT position, set_config", "FOR UPDATE", _lock_checkpoint),
+    (
+        "UPDATE",
+        "WHERE position = $2 RETURNING set_config('synchronous_commit', 'off', true)",
+        _move_from,
+    ),
     ("UPDATE", "SET position = $1", _move),
     ("DELETE FROM", "WHERE key = ANY($1::text[])", _delete),
 )
