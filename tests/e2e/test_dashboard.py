@@ -15,7 +15,7 @@ from tests.support.page_fold import PageFold, View
 from tests.support.program import Program
 from tests.support.seeded_log import TENANT, read_back, seed
 
-INTERACTIONS = (2_000, pytest.param(10_000, marks=pytest.mark.nightly))
+INTERACTIONS = (5_000, pytest.param(10_000, marks=pytest.mark.nightly))
 CATCH_UP_SECONDS_MAX = 240
 ASKED = ("activity", "model_calls", "runs", "conversations", "documents", "directory")
 """The read models that the page shows something of."""

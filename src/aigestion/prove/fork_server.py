@@ -11,7 +11,7 @@ import importlib
 import json
 import os
 import runpy
-import select
+import selectors
 import signal
 import socket
 import sys
@@ -48,8 +48,11 @@ def main(descriptor: int) -> None:
     door.sendall(b"{}\n")
     children: set[int] = set()
     waiting = b""
+    watched = selectors.PollSelector()  # `select` takes no descriptor above 1,023
+    for one in (descriptor, woken):
+        watched.register(one, selectors.EVENT_READ)
     while True:
-        readable, _, _ = select.select([descriptor, woken], [], [])
+        readable = [key.fd for key, _ in watched.select()]
         if woken in readable:
             os.read(woken, READ_BYTES_MAX)
             _reap(door, children)

@@ -35,6 +35,7 @@ class ForkServer:
         self._writer = writer
         self._asked: deque[asyncio.Future[Forked]] = deque()
         self._running: dict[int, Forked] = {}
+        self._gone: Unavailable | None = None
 
     async def start(
         self,
@@ -66,22 +67,27 @@ class ForkServer:
 
     async def listen(self) -> None:
         """Hear what became of the processes, until the server is gone."""
-        while line := await self._reader.readline():
-            told = json.loads(line)
-            if "pid" in told:
-                forked = Forked(told["pid"])
-                self._running[forked.pid] = forked
-                asked = self._asked.popleft()
-                if not asked.done():
-                    asked.set_result(forked)
-            elif forked_before := self._running.pop(told.get("ended", 0), None):
-                forked_before.ended.set_result(told["code"])
-        gone = Unavailable("The process that starts the others is gone.")
+        try:
+            while line := await self._reader.readline():
+                self._hear(json.loads(line))
+        except ConnectionError:
+            pass  # gone before it had read all
+        self._gone = Unavailable("The process that starts the others is gone.")
         for asked in self._asked:
             if not asked.done():
-                asked.set_exception(gone)
+                asked.set_exception(self._gone)
         for forked in self._running.values():
             forked.ended.set_result(-signal.SIGKILL)
+
+    def _hear(self, told: dict[str, int]) -> None:
+        if "pid" in told:
+            forked = Forked(told["pid"])
+            self._running[forked.pid] = forked
+            asked = self._asked.popleft()
+            if not asked.done():
+                asked.set_result(forked)
+        elif forked_before := self._running.pop(told.get("ended", 0), None):
+            forked_before.ended.set_result(told["code"])
 
     async def ready(self) -> None:
         """Wait for its first line."""

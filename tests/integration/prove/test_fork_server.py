@@ -7,10 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from aigestion.kernel.errors import Unavailable
 from aigestion.prove.forked import fork_server
 
+ENVIRONMENT = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
 TWO_FORKS = """
 import importlib, os
 from aigestion.prove.fork_server import PRELOADED
@@ -28,7 +33,7 @@ for _ in range(2):
 async def test_it_runs_the_program_with_what_it_is_given_and_nothing_else(tmp_path: Path) -> None:
     out, err = tmp_path / "out", tmp_path / "err"
     given = {"AIGESTION_NATS_URL": "nats://there:4222", "PATH": os.environ["PATH"]}
-    async with fork_server(tmp_path, {}) as forks:
+    async with fork_server(tmp_path, ENVIRONMENT) as forks:
         good = await forks.start(["settings"], given, folder=tmp_path, out=out, err=err)
         bad = await forks.start(["no-such"], {}, folder=tmp_path, out=out, err=err)
 
@@ -46,7 +51,7 @@ async def test_a_process_is_killed_alone_and_the_rest_ends_with_the_server(tmp_p
             "AIGESTION_POSTGRES_URL": f"postgresql://nobody:secret@127.0.0.1:{port}/log",
             "AIGESTION_NATS_URL": f"nats://127.0.0.1:{port}",
         }
-        async with fork_server(tmp_path, {}) as forks:
+        async with fork_server(tmp_path, ENVIRONMENT) as forks:
             one, other = [
                 await forks.start(["relay"], given, folder=tmp_path, out=log, err=log)
                 for _ in range(2)
@@ -58,6 +63,30 @@ async def test_a_process_is_killed_alone_and_the_rest_ends_with_the_server(tmp_p
             assert not other.ended.done(), log.read_text()
 
         await _until(lambda: not Path(f"/proc/{other.pid}").exists())
+
+
+async def test_a_process_with_many_open_files_may_start_one(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for _ in range(1_100):
+            stack.enter_context(open(os.devnull))  # noqa: ASYNC230
+        async with fork_server(tmp_path, ENVIRONMENT) as forks:
+            done = await forks.start(
+                ["--version"], {}, folder=tmp_path, out=tmp_path / "out", err=tmp_path / "err"
+            )
+
+            assert await done.ended == 0
+
+
+async def test_who_asks_a_server_that_is_gone_is_told(tmp_path: Path) -> None:
+    async with fork_server(tmp_path, ENVIRONMENT) as forks:
+        os.kill(int((tmp_path / "fork-server.pid").read_text()), signal.SIGKILL)
+
+        async def ask_on() -> None:
+            while True:
+                await forks.start([], {}, folder=tmp_path, out=tmp_path / "o", err=tmp_path / "e")
+
+        with pytest.raises(Unavailable, match="is gone"):
+            await asyncio.wait_for(ask_on(), 10)
 
 
 async def _until(condition: Callable[[], bool]) -> None:
