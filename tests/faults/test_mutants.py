@@ -20,7 +20,7 @@ def quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not come to rest soon is red soon."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "REST_SECONDS_MAX", 20.0)
+    monkeypatch.setattr(run, "REST_SECONDS_MAX", 60.0)
     monkeypatch.setattr(run, "FRESH_SECONDS_MAX", 5.0)
 
 
