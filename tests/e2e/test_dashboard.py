@@ -15,7 +15,7 @@ from tests.support.page_fold import PageFold, View
 from tests.support.program import Program
 from tests.support.seeded_log import TENANT, read_back, seed
 
-INTERACTIONS = (5_000, pytest.param(10_000, marks=pytest.mark.nightly))
+INTERACTIONS = 10_000
 CATCH_UP_SECONDS_MAX = 240
 ASKED = ("activity", "model_calls", "runs", "conversations", "documents", "directory")
 """The read models that the page shows something of."""
@@ -38,10 +38,8 @@ class Seeded:
         return visited(scenario, self.program.connect()["http_url"], self.key, **more)
 
 
-@pytest.fixture(scope="module", params=INTERACTIONS)
-def seeded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Seeded]:
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
     require_browser()
     now = datetime.now(UTC)
     begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=38)
@@ -50,7 +48,7 @@ def seeded(
         created = program.cli("tenants", "create", TENANT, "--json")
         assert created.returncode == 0, created.stderr
         seeded = Seeded(program, json.loads(created.stdout)["key"], begin)
-        asyncio.run(seed(program.data_dir, request.param, begin))
+        asyncio.run(seed(program.data_dir, INTERACTIONS, begin))
         _catch_up(seeded)
         yield seeded
         program.stop()
