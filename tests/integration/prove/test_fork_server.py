@@ -46,15 +46,11 @@ async def test_it_runs_the_program_with_what_it_is_given_and_nothing_else(tmp_pa
 async def test_a_process_is_killed_alone_and_the_rest_ends_with_the_server(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        given = {
-            "AIGESTION_POSTGRES_URL": f"postgresql://nobody:secret@127.0.0.1:{port}/log",
-            "AIGESTION_NATS_URL": f"nats://127.0.0.1:{port}",
-        }
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        waiting = ["events", "--follow", "--url", url, "--key", "of-nobody"]
         async with fork_server(tmp_path, ENVIRONMENT) as forks:
             one, other = [
-                await forks.start(["relay"], given, folder=tmp_path, out=log, err=log)
-                for _ in range(2)
+                await forks.start(waiting, {}, folder=tmp_path, out=log, err=log) for _ in range(2)
             ]
             await _until(lambda: os.getpgid(one.pid) == one.pid)
             os.kill(one.pid, signal.SIGKILL)
