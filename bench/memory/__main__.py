@@ -17,7 +17,8 @@ import psutil
 from tests.support.engines import free_port
 from tests.support.program import Program
 
-from aigestion.prove.system import System, running_system
+from aigestion.prove.starting import running_system
+from aigestion.prove.system import System
 from bench.results import Ratio, Section, keeping, told
 from bench.whole import asking, conversation
 

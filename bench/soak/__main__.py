@@ -14,7 +14,8 @@ import psutil
 from aigestion.prove.faults import kinds_of, planned
 from aigestion.prove.history import History
 from aigestion.prove.injector import Injector
-from aigestion.prove.system import System, running_system
+from aigestion.prove.starting import running_system
+from aigestion.prove.system import System
 from bench.results import Ratio, Section, keeping, told
 from bench.soak.load import TRY_SECONDS_MAX, Load
 from bench.soak.trend import Sample, drift, slope_per_hour
