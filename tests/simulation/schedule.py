@@ -5,10 +5,12 @@ import gc
 import os
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.simulation.agents import Model, Reacting
 from tests.simulation.checks import calls_lost, unrest, violations
@@ -63,6 +65,18 @@ def told(verdict: Verdict, test: str) -> str:
     return f"{SEED}={verdict.seed} .venv/bin/pytest --numprocesses=0 {path}\n    " + "\n    ".join(
         verdict.violations[:5]
     )
+
+
+def rare(verdicts: Sequence[Verdict], schedules: int, *faults: str) -> dict[str, int]:
+    """Those of these faults that happened less than 20 times; a test of faults that are rare says nothing."""
+    if len(verdicts) < schedules:
+        pytest.skip("one schedule is played again")
+    return {what: n for what in faults if (n := happened(verdicts, what)) < 20}
+
+
+def happened(verdicts: Sequence[Verdict], what: str) -> int:
+    """How often something happened in all schedules."""
+    return sum(verdict.counts[what] for verdict in verdicts)
 
 
 def played(seed: int, programs: Mapping[str, Any]) -> Verdict:

@@ -35,35 +35,21 @@ class MemoryRateLimiter:
         check(windows, cost)
         now = self._clock_ms()
         self._sweep(now, len(windows))
-        logs = []
+        logs = [self._log(group, window) for window in windows]
         admitted = True
-        for window in windows:
-            log = self._log(group, window)
-            logs.append(log)
+        for log, window in zip(logs, windows, strict=True):
             log.forget(now)
             admitted = admitted and log.used + cost <= window.limit
-        if not admitted:
-            return self._refused(windows, logs, now, cost)
-        told, least = 0, -1
-        for at, log in enumerate(logs):
-            log.add(now, cost)
-            left = windows[at].limit - log.used
-            if least < 0 or left < least:
-                told, least = at, left
-        reset = logs[told].ms_until_free(now) / 1000
-        return Decision(True, windows[told], least, reset, 0.0)
-
-    def _refused(
-        self, windows: Sequence[Window], logs: Sequence["_Log"], now: int, cost: int
-    ) -> Decision:
         standings = []
         for log, window in zip(logs, windows, strict=True):
             wait = 0
-            if log.used + cost > window.limit:
+            if admitted:
+                log.add(now, cost)
+            elif log.used + cost > window.limit:
                 wait = log.ms_until_room(now, cost, window.limit)
             left = max(0, window.limit - log.used)
             standings.append(Standing(left, log.ms_until_free(now), wait))
-        return decided(False, windows, standings)
+        return decided(admitted, windows, standings)
 
     def full(self, group: str, window: Window) -> bool:
         """Whether nothing more would be admitted at present; charges nothing."""
@@ -76,17 +62,15 @@ class MemoryRateLimiter:
     def _log(self, group: str, window: Window) -> "_Log":
         name = group, window.name
         log = self._logs.get(name)
-        if log is None or log.seconds != window.seconds:
-            log = self._logs[name] = _Log(window.seconds, length_ms(window))
+        if log is None or log.length_ms != length_ms(window):
+            log = self._logs[name] = _Log(length_ms(window))
         self._logs.move_to_end(name)
         return log
 
     def _sweep(self, now: int, count: int) -> None:
         """As many as may come with a decision go, if they have run out: only those in use stay."""
-        for _ in range(count):
-            oldest = next(iter(self._logs.values()), None)
-            if oldest is None:
-                return
+        for _ in range(min(count, len(self._logs))):
+            oldest = next(iter(self._logs.values()))
             if oldest.ms_until_free(now) > 0 and len(self._logs) < self._windows_max:
                 return
             self._logs.popitem(last=False)
@@ -95,10 +79,9 @@ class MemoryRateLimiter:
 class _Log:
     """When something was admitted, and how much by then in all; entries before `start` have run out."""
 
-    __slots__ = ("base", "length_ms", "seconds", "times", "totals", "used")
+    __slots__ = ("base", "length_ms", "times", "totals", "used")
 
-    def __init__(self, seconds: float, length_ms: int) -> None:
-        self.seconds = seconds
+    def __init__(self, length_ms: int) -> None:
         self.length_ms = length_ms
         self.times: list[int] = []
         self.totals: list[int] = []

@@ -16,7 +16,7 @@ class Window(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a request is admitted; the figures are those of one window.
 
     If it is refused, of the refusing window that takes longest; if not, of the one with least left.
@@ -58,13 +58,8 @@ class RateLimiter(Protocol):
 
 def check(windows: Sequence[Window], cost: int) -> None:
     """`ValueError` for a cost that no patience would get admitted, or no window at all."""
-    for window in windows:
-        if not 1 <= cost <= window.limit:
-            break
-    else:
-        if windows:
-            return
-    raise ValueError(f"a cost of {cost} does not fit into {list(windows)}")
+    if not windows or not 1 <= cost <= min(window.limit for window in windows):
+        raise ValueError(f"a cost of {cost} does not fit into {list(windows)}")
 
 
 def decided(admitted: bool, windows: Sequence[Window], standings: Sequence[Standing]) -> Decision:

@@ -1,7 +1,6 @@
 """What requests cost and how much of it a key and its tenant may spend in a minute."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -12,7 +11,6 @@ from aigestion.ratelimit.port import Decision, RateLimiter, Window
 from aigestion.ratelimit.strangers import Strangers
 
 WINDOW_SECONDS = 60.0
-CALLERS_REMEMBERED_MAX = 1_024
 
 RouteClass: TypeAlias = Literal["read", "write", "expensive"]
 
@@ -54,16 +52,6 @@ class RouteLimits:
         self._per_minute = dict(per_minute)
         self._tenant_factor = tenant_factor
         self._local = MemoryRateLimiter()
-        self._windows = lru_cache(CALLERS_REMEMBERED_MAX)(self._windows_of)
-
-    def _windows_of(
-        self, caller: str, of_tenant: bool, route_class: RouteClass
-    ) -> tuple[Window, ...]:
-        limit = self._per_minute[route_class]
-        key = Window(f"key:{caller}/{route_class}", limit, WINDOW_SECONDS)
-        if not of_tenant:
-            return (key,)
-        return key, Window(f"tenant/{route_class}", limit * self._tenant_factor, WINDOW_SECONDS)
 
     async def charge(
         self, caller: str, tenant: str | None, route_class: RouteClass, cost: int
@@ -73,8 +61,12 @@ class RouteLimits:
         One that costs more than there is takes all there is. Raises `Unavailable`, if the store does
         not answer, for the classes that are closed then.
         """
-        windows = self._windows(caller, tenant is not None, route_class)
-        group, cost = tenant or "operator:", min(cost, windows[0].limit)
+        limit = self._per_minute[route_class]
+        windows = [Window(f"key:{caller}/{route_class}", limit, WINDOW_SECONDS)]
+        if tenant is not None:
+            whole = limit * self._tenant_factor
+            windows.append(Window(f"tenant/{route_class}", whole, WINDOW_SECONDS))
+        group, cost = tenant or "operator:", min(cost, limit)
         try:
             return await self._store.decide(group, windows, cost)
         except Unavailable:
