@@ -27,6 +27,7 @@ export async function figures(visit: Visit): Promise<Shown[]> {
 export async function read(visit: Visit): Promise<Shown> {
   const closed = visit.page.locator("details.as-table:not([open]) > summary");
   while (await closed.count()) await closed.first().click();
+  await visit.page.waitForFunction(() => !document.querySelector("details.as-table:not(:has(table))"));
   return visit.page.evaluate(() => {
     const texts = (nodes: Iterable<Element>) => [...nodes].map((node) => (node.textContent ?? "").trim());
     const found: Shown = { tiles: {}, charts: {}, breakdowns: {} };
