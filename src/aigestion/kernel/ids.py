@@ -1,17 +1,17 @@
 """Identifiers: fresh ones are uuid7, those of a reaction are derived from their cause (law 8)."""
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from uuid_utils import uuid7
+import uuid_utils
 
-_REACTIONS = UUID("6f3c1c5e-8a49-5d0e-9b7a-0a1c7e5f2d11")
+_REACTIONS = uuid_utils.UUID("6f3c1c5e-8a49-5d0e-9b7a-0a1c7e5f2d11")
 
 
 def new_id() -> UUID:
     """A fresh, time-ordered identifier."""
-    return UUID(int=uuid7().int)
+    return UUID(int=uuid_utils.uuid7().int)
 
 
 def derived_id(cause: UUID, step: str) -> UUID:
     """The identifier of what `cause` led to at `step`: the same again whenever it is asked."""
-    return uuid5(_REACTIONS, f"{cause}/{step}")
+    return UUID(int=uuid_utils.uuid5(_REACTIONS, f"{cause}/{step}").int)

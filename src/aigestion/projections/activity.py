@@ -22,11 +22,14 @@ from aigestion.readstores.port import Change, Put
 EXCERPT_CHARS_MAX = 160
 """Enough to recognise a message in a list; its whole text is in the read model `conversations`."""
 
+_HEARD = (UserChat, UserVoice, UserAskedAgain)
+
 
 def project(recorded: Recorded[Any]) -> Sequence[Change]:
     """What an event was and when; of what was said in it no more than its beginning."""
     event = recorded.data
     speech = None if recorded.erased else _speech(event)
+    passages = event.passages if isinstance(event, RunContextRetrieved) else None
     fields = {
         "tenant": recorded.tenant,
         "position": recorded.position,
@@ -39,7 +42,8 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
         "in_reply_to": _text(getattr(event, "in_reply_to", None)),
         "action": event.name if isinstance(event, UserAction) else None,
         "reason": getattr(event, "reason", None),
-        **_found(event),
+        "passages": None if passages is None else len(passages),
+        "best_score": max(one.score for one in passages) if passages else None,
         "citations": len(event.citations) if isinstance(event, AgentReplied) else None,
         "text_chars": len(speech or ""),
         "excerpt": None if speech is None else speech[:EXCERPT_CHARS_MAX],
@@ -63,18 +67,9 @@ def _speech(event: Event) -> str | None:
 def _run_id(recorded: Recorded[Any]) -> UUID | None:
     """What was heard, or asked again, belongs to the run that answers it."""
     event = recorded.data
-    if isinstance(event, UserChat | UserVoice | UserAskedAgain):
+    if isinstance(event, _HEARD):
         return derived_id(recorded.id, event.agent)
     return getattr(event, "run_id", None)
-
-
-def _found(event: Event) -> dict[str, Any]:
-    """What a retrieval brought."""
-    passages = event.passages if isinstance(event, RunContextRetrieved) else None
-    return {
-        "passages": None if passages is None else len(passages),
-        "best_score": max((one.score for one in passages or ()), default=None),
-    }
 
 
 def _text(id_: UUID | None) -> str | None:

@@ -1,4 +1,5 @@
 -- One row a model call that ended, with an answer or without.
+-- Small granules: whoever reads whole rows holds one of every column, of every part, in memory.
 CREATE TABLE IF NOT EXISTS {view}.model_calls{on_cluster} (
     key String,
     tenant LowCardinality(String),
@@ -24,4 +25,4 @@ CREATE TABLE IF NOT EXISTS {view}.model_calls{on_cluster} (
 )
 ENGINE = {replicated}ReplacingMergeTree
 ORDER BY (tenant, position)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1
