@@ -28,7 +28,7 @@ from aigestion.api.v1.analytics import analytics
 from aigestion.api.v1.caller import read_caller
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
-from aigestion.api.v1.events import read_events, stream_events
+from aigestion.api.v1.events import read_event, read_events, stream_events
 from aigestion.api.v1.interactions import ask_again, post_interaction
 from aigestion.api.v1.keys import keys
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
@@ -74,6 +74,7 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     search,
                     analytics,
                     read_events,
+                    read_event,
                     stream_events,
                     documents,
                     keys,

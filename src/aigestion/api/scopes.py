@@ -41,6 +41,7 @@ NEEDED_BY: Mapping[str, Need] = {
     "DELETE /v1/documents/{document_id}": "write",
     "GET /v1/events": "events",
     "GET /v1/events/stream": "events",
+    "GET /v1/events/{event_id}": "events",
     "GET /v1/keys": "admin",
     "POST /v1/keys": "admin",
     "DELETE /v1/keys/{key_id}": "admin",

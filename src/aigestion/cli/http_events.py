@@ -6,8 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from aigestion.cli.progress import progress
-from aigestion.client.http import Api
+from aigestion.client.http import Answered, Api
 from aigestion.events.catalog import Catalog
 from aigestion.events.recorded import Recorded
 from aigestion.kernel.errors import Corrupt
@@ -16,6 +15,7 @@ from aigestion.kernel.query import EVERYTHING, Query, QueryItem
 FEED_EVENTS_MAX = 1_000
 """As many events as one answer may hold."""
 _PATH = "/v1/events"
+_NOT_FOUND = 404
 
 
 class HttpEvents:
@@ -43,16 +43,12 @@ class HttpEvents:
         return events
 
     async def find(self, event_id: UUID) -> Recorded[Any] | None:
-        """The feed is not asked for ids: it is read until the event comes."""
-        after = 0
-        with progress(f"looking for {event_id}", await self.head()) as advance:
-            while events := await self.read(after=after, limit=FEED_EVENTS_MAX):
-                for event in events:
-                    if event.id == event_id:
-                        return event
-                after = events[-1].position
-                advance(after)
-        return None
+        try:
+            return _opened(await self._api.get(f"{_PATH}/{event_id}"))
+        except Answered as problem:
+            if problem.status == _NOT_FOUND:
+                return None
+            raise
 
     async def head(self) -> int:
         return await self._api.position(f"{_PATH}?limit=1")

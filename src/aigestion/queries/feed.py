@@ -4,10 +4,11 @@ import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from aigestion.events.recorded import Recorded
-from aigestion.eventstore.reader import LogReader
-from aigestion.kernel.errors import ViewBehind
+from aigestion.eventstore.reader import LogReader, TenantEvents
+from aigestion.kernel.errors import NotFound, ViewBehind
 from aigestion.kernel.query import matching
 from aigestion.projections.progress import RETRY_AFTER_SECONDS, WAIT_SECONDS_MAX
 from aigestion.queries.answer import BIGINT_MAX, Answer, checked_limit, invalid, is_text
@@ -67,3 +68,13 @@ class FeedQueries:
         head = await self.at_least(min_position)
         events = await self._reader.read(query, after=after, limit=limit)
         return Answer(head, events)
+
+    async def event(
+        self, tenant: str, event_id: UUID, *, min_position: int = 0
+    ) -> Answer[Recorded[Any]]:
+        """One event of the tenant. `NotFound`; `ViewBehind`."""
+        head = await self.at_least(min_position)
+        event = await TenantEvents(self._reader, tenant).find(event_id)
+        if event is None:
+            raise NotFound(f"There is no event {event_id}.")
+        return Answer(max(head, event.position), event)

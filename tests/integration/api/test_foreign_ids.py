@@ -119,7 +119,7 @@ async def test_a_callers_own_ids_open_every_route(installation: Installation) ->
                     refused[user, route] = answer.text
 
     assert refused == {}
-    assert len(ROUTES) == 18
+    assert len(ROUTES) == 19
     assert set(BODIES) <= set(ROUTES)
 
 

@@ -395,6 +395,7 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "DELETE /v1/documents/{document_id}": "write 1",
         "GET /v1/events": "read 1",
         "GET /v1/events/stream": "read 1",
+        "GET /v1/events/{event_id}": "read 1",
         "GET /v1/keys": "read 1",
         "POST /v1/keys": "write 1",
         "DELETE /v1/keys/{key_id}": "write 1",

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from aigestion.cli import http_events
 from aigestion.cli.app import aigestion
 from tests.unit.audit.histories import CONVERSATION, QUESTION, RUN, Truth
 from tests.unit.cli.fake_api import FakeApi, fake_api
@@ -36,6 +35,8 @@ def answer_from(truth: Truth, api: FakeApi) -> None:
         return 200, {"items": msgspec.to_builtins(found), "next_after": last}
 
     api.answering["/v1/events"] = answer
+    for event in events:
+        api.routes["GET", f"/v1/events/{event.id}"] = 200, msgspec.to_builtins(event)
 
 
 @pytest.fixture
@@ -71,10 +72,8 @@ def test_a_conversation_is_replayed_from_the_feed(api: FakeApi) -> None:
     assert "(had not answered yet)" in result.stdout
 
 
-def test_an_event_is_found_in_the_feed_and_explained(
-    api: FakeApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_events, "FEED_EVENTS_MAX", 2)
+def test_an_event_is_found_by_its_id_and_explained(api: FakeApi) -> None:
+    api.routes["GET", f"/v1/events/{UUID(int=7)}"] = 404, {"status": 404}
 
     found = call(api, "explain", str(QUESTION), "--json")
     of_run = call(api, "explain", str(RUN), "--json")

@@ -17,7 +17,7 @@ from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, Memor
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
-from aigestion.kernel.errors import InvalidInput, ViewBehind
+from aigestion.kernel.errors import InvalidInput, NotFound, ViewBehind
 from aigestion.kernel.ids import new_id
 from aigestion.queries import feed as feed_module
 from aigestion.queries.feed import FeedQueries
@@ -129,3 +129,15 @@ async def test_a_position_that_nobody_writes_is_not_waited_for_for_ever(
 
     assert caught.value.details["position"] == 1
     assert caught.value.details["retry_after_seconds"] == 1
+
+
+async def test_one_event_is_found_by_its_id_and_by_nobody_else(log: Log) -> None:
+    await log.happened(started(), chat("one"), chat("two"))
+    stored = (await log.store.read(after=1, limit=1))[0].event
+
+    answer = await log.feed.event("demo", stored.id)
+
+    assert (answer.position, answer.data.position, answer.data.data.text) == (3, 2, "one")
+    for tenant, event_id in (("other", stored.id), ("demo", new_id())):
+        with pytest.raises(NotFound):
+            await log.feed.event(tenant, event_id)

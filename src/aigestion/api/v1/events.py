@@ -1,10 +1,11 @@
 """The log as a feed: a tenant's events in order of position."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import get
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from aigestion.api.answers import (
     ETAG_HEADER,
@@ -82,6 +83,21 @@ async def read_events(
     last = events[-1].position if events else after
     position = max(answer.position, last)
     return Answered(Feed(events, last if len(events) == limit else position), position)
+
+
+@get(
+    "/events/{event_id:uuid}",
+    responses=reading(404),
+    response_headers=[POSITION_HEADER, ETAG_HEADER],
+    summary="Read an event",
+    tags=["Events"],
+)
+async def read_event(
+    request: ApiRequest, event_id: FromPath[UUID], min_position: MinPosition = 0
+) -> Answered[Recorded[Any]]:
+    """One of the tenant's events, opened."""
+    answer = await request.doors.feed.event(request.tenant, event_id, min_position=min_position)
+    return Answered(answer.data, answer.position)
 
 
 @get(
