@@ -110,7 +110,7 @@ async def run_up(
         )
         http = settings.http
         port = await stack.enter_async_context(http_door(http, api))
-        opened = _doors(data_dir, engines, f"http://{http.host}:{port}", operator_key)
+        opened = _doors(data_dir, engines, f"http://{http.host}:{port}", operator_key, models)
         stack.enter_context(_announced(data_dir, opened))
         settle_garbage()
         ready(opened)
@@ -182,7 +182,13 @@ def _nats(engines: Engines, user: str) -> AbstractAsyncContextManager[Client]:
     return connected_nats(engines.nats.address, user, password=engines.nats.password(user))
 
 
-def _doors(data_dir: DataDir, engines: Engines, http_url: str, operator_key: str) -> Doors:
+def _doors(
+    data_dir: DataDir,
+    engines: Engines,
+    http_url: str,
+    operator_key: str,
+    models: tuple[str, ...],
+) -> Doors:
     return Doors(
         version=__version__,
         pid=os.getpid(),
@@ -195,6 +201,7 @@ def _doors(data_dir: DataDir, engines: Engines, http_url: str, operator_key: str
         postgres_dsn=engines.postgres.runtime_url,
         tenant=TENANT,
         search=data_dir.search,
+        models=models,
     )
 
 

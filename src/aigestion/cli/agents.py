@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aigestion.cli.connection import running, servers
 from aigestion.cli.for_tenant import acting, looking
 from aigestion.cli.options import data_dir_option, json_option, run, tenant_option
 from aigestion.cli.roles import run_role
@@ -108,16 +109,13 @@ def define(
     """Make one more version from a file, or - for standard input: what PUT /v1/agents/{name} takes."""
     from aigestion.api.body import parse_body
     from aigestion.api.v1.new_definition import Definition
-    from aigestion.bootstrap.models import offered_models
     from aigestion.commands.directory.define_agent import DefineAgent, is_agent_name
-    from aigestion.settings import load_settings
 
     if not is_agent_name(agent):
         raise InvalidInput(f"{agent!r} cannot name an agent: small letters, digits and -.")
     with _every_fault_told():
         wanted = parse_body(Definition, file.read()).of(agent)
-        models = tuple(offered_models(load_settings()))
-        command = DefineAgent(wanted=wanted, models=models, expected_version=expect)
+        command = DefineAgent(wanted=wanted, models=_models(data_dir), expected_version=expect)
         _tell(agent, run(_changed(command, agent, tenant, data_dir)), as_json)
 
 
@@ -170,6 +168,15 @@ async def _all_versions(
     if agent is not None and not found:
         raise NotFound("There is no such agent.")
     return found
+
+
+def _models(data_dir: Path) -> tuple[str, ...]:
+    """What a definition may name: with the running system, else with the settings of this command."""
+    from aigestion.bootstrap.models import offered_models
+    from aigestion.settings import load_settings
+
+    doors = None if servers() else running(data_dir)
+    return doors.models if doors and doors.models else tuple(offered_models(load_settings()))
 
 
 def _builtin() -> "dict[str, AgentDefined]":

@@ -25,6 +25,8 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     search: str = "postgres"
     """The engine that searches."""
+    models: tuple[str, ...] = ()
+    """What an agent's definition may name, as `<provider>/<model>`."""
 
 
 def running(data_dir: Path) -> Doors | None:

@@ -1,6 +1,7 @@
 """`aigestion agents`: definitions on a log in memory; without a command, the role."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -67,3 +68,13 @@ def test_an_agent_nobody_defined_is_not_there() -> None:
         result = call("agents", *arguments, "nobody")
 
         assert (result.exit_code, result.stderr) == (1, "error: There is no such agent.\n")
+
+
+def test_a_running_system_says_what_its_agents_may_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its settings count, not those of the terminal that the command is typed in."""
+    doors = SimpleNamespace(models=("builtin/quote-1", "openai/gpt-9"))
+    monkeypatch.setattr(agents, "running", lambda _: doors)
+
+    assert define("Be short.", model="openai/gpt-9").exit_code == 0
+    refused = define("Be short.", model="openai/gpt-1")
+    assert "there is builtin/quote-1, openai/gpt-9" in refused.stderr
