@@ -1,6 +1,7 @@
 """The log against itself: positions dense and in order, ids unique, every event opens."""
 
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
 from uuid import UUID
@@ -13,12 +14,20 @@ from aigestion.eventstore.port import EventStore, SequencedEvent
 SEEN_CACHE_KIB_MAX = 32 * 1024
 
 
-async def verify_log(log: OpenedLog, *, head: int, progress: Progress) -> Finding:
+See = Callable[[list[SequencedEvent]], Awaitable[None]]
+"""Is shown each page that is read: a log is long, and is read once for all who look."""
+
+
+async def verify_log(
+    log: OpenedLog, *, head: int, progress: Progress, see: See | None = None
+) -> Finding:
     """Read positions 1 to `head`, page by page, and stop at the first that is not as it must be."""
     last = 0
     with closing(_SeenIds()) as seen:
         while last < head:
             page = await log.store.read(after=last, limit=min(PAGE_EVENTS_MAX, head - last))
+            if see is not None:
+                await see(page)
             for stored in page:
                 fault = _misplaced(stored, last, seen) or await _misshapen(stored, log)
                 if fault is not None:

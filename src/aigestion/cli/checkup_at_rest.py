@@ -102,7 +102,7 @@ def _mode(data_dir: Path) -> Symptom:
 
 
 def _secrets(data_dir: Path) -> Iterator[Symptom]:
-    names = ["master.key", "demo.key", "operator.key", "connect.json"]
+    names = ["master.key", "checkpoint.key", "demo.key", "operator.key", "connect.json"]
     files = [data_dir / name for name in names if (data_dir / name).exists()]
     files += sorted((data_dir / "secrets").glob("*"))
     exposed = [path for path in files if path.stat().st_mode & _OTHERS]

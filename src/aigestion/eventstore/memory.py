@@ -1,4 +1,4 @@
-"""Log, blob store and key table in memory, for tests: same behaviour, no durability."""
+"""Log, blob store, key table and checkpoints in memory, for tests: same behaviour, no durability."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import msgspec
 
 from aigestion.eventstore.keyring import WrappedKey
 from aigestion.eventstore.offer import check_offer
-from aigestion.eventstore.port import NewEvent, SequencedEvent
+from aigestion.eventstore.port import NewEvent, SequencedEvent, StoredCheckpoint
 from aigestion.kernel.errors import AppendConditionFailed, Corrupt, InvalidInput
 from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
 
@@ -111,3 +111,28 @@ class MemoryKeyTable:
         """As the port says."""
         if key := self._keys.get((tenant, subject)):
             self._keys[tenant, subject] = WrappedKey(key.key_id, None)
+
+
+class MemoryCheckpointStore:
+    """A `CheckpointStore` in a dict."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, StoredCheckpoint] = {}
+
+    async def add(self, size: int, root: bytes, leaves: bytes, peaks: bytes, note: str) -> bool:
+        """As the port says."""
+        if size in self._kept:
+            return False
+        self._kept[size] = StoredCheckpoint(
+            size=size, root=root, leaves=leaves, peaks=peaks, note=note, made_at=datetime.now(UTC)
+        )
+        return True
+
+    async def read(self, *, after: int = 0, limit: int) -> list[StoredCheckpoint]:
+        """As the port says."""
+        later = (self._kept[size] for size in sorted(self._kept) if size > after)
+        return list(islice(later, limit))
+
+    async def last(self) -> StoredCheckpoint | None:
+        """As the port says."""
+        return self._kept[max(self._kept)] if self._kept else None

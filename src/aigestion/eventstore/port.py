@@ -70,3 +70,33 @@ class BlobStore(Protocol):
     async def get(self, content_hash: str) -> bytes:
         """The content; `Corrupt` if it is missing or does not match its hash."""
         ...
+
+
+class StoredCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed checkpoint as it is kept; `audit` makes and judges them."""
+
+    size: int
+    """The events it covers: those at positions 1 to `size`."""
+    root: bytes
+    leaves: bytes
+    """The hashes of the last of these events, 32 bytes each: as many as were new to who signed."""
+    peaks: bytes
+    """The roots of the complete subtrees, 32 bytes each: enough to go on from here."""
+    note: str
+    made_at: datetime
+
+
+class CheckpointStore(Protocol):
+    """Where signed checkpoints of the log are kept: added to and read, like the log."""
+
+    async def add(self, size: int, root: bytes, leaves: bytes, peaks: bytes, note: str) -> bool:
+        """Keep it; False if there is one of that size, which stays."""
+        ...
+
+    async def read(self, *, after: int = 0, limit: int) -> list[StoredCheckpoint]:
+        """Those of a larger size than `after`, in order of size."""
+        ...
+
+    async def last(self) -> StoredCheckpoint | None:
+        """The one of the largest size."""
+        ...

@@ -1,4 +1,4 @@
-"""Log, blob store and key table in PostgreSQL."""
+"""Log, blob store, key table and checkpoints in PostgreSQL."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,7 +13,7 @@ from aigestion.eventstore.append_group import query_rows
 from aigestion.eventstore.appender import RETRY_AFTER_SECONDS, Appender
 from aigestion.eventstore.keyring import WrappedKey
 from aigestion.eventstore.offer import check_offer
-from aigestion.eventstore.port import NewEvent, SequencedEvent
+from aigestion.eventstore.port import NewEvent, SequencedEvent, StoredCheckpoint
 from aigestion.kernel.errors import Corrupt, Unavailable
 from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
 
@@ -25,6 +25,9 @@ _GET_BLOB = "SELECT content FROM log.blobs WHERE hash = $1"
 _CREATE_KEY = sql.statement("create_key")
 _FIND_KEY = "SELECT key_id, wrapped FROM keys.data_keys WHERE tenant = $1 AND subject = $2"
 _DESTROY_KEY = sql.statement("destroy_key")
+_ADD_CHECKPOINT = sql.statement("add_checkpoint")
+_READ_CHECKPOINTS = sql.statement("read_checkpoints")
+_LAST_CHECKPOINT = sql.statement("last_checkpoint")
 
 
 class PostgresEventStore:
@@ -121,6 +124,31 @@ class PostgresKeyTable:
         """As the port says."""
         async with _reaching_postgres():
             await self._pool.execute(_DESTROY_KEY, tenant, subject)
+
+
+class PostgresCheckpointStore:
+    """A `CheckpointStore` in the table `log.checkpoints`, which only grows."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def add(self, size: int, root: bytes, leaves: bytes, peaks: bytes, note: str) -> bool:
+        """As the port says."""
+        async with _reaching_postgres():
+            added = await self._pool.fetchval(_ADD_CHECKPOINT, size, root, leaves, peaks, note)
+        return added is not None
+
+    async def read(self, *, after: int = 0, limit: int) -> list[StoredCheckpoint]:
+        """As the port says."""
+        async with _reaching_postgres():
+            rows = await self._pool.fetch(_READ_CHECKPOINTS, after, limit)
+        return [StoredCheckpoint(**row) for row in rows]
+
+    async def last(self) -> StoredCheckpoint | None:
+        """As the port says."""
+        async with _reaching_postgres():
+            row = await self._pool.fetchrow(_LAST_CHECKPOINT)
+        return None if row is None else StoredCheckpoint(**row)
 
 
 def _sequenced(row: Any) -> SequencedEvent:

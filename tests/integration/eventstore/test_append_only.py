@@ -27,13 +27,14 @@ async def connected(url: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
 
 CHANGES = [
     f"{change} {table}"
-    for table in ("log.events", "log.tags", "log.blobs", "log.turn")
+    for table in ("log.events", "log.tags", "log.blobs", "log.turn", "log.checkpoints")
     for change in ("DELETE FROM", "TRUNCATE")
 ] + [
     "UPDATE log.events SET data = ''",
     "UPDATE log.tags SET position = 7",
     "UPDATE log.blobs SET content = ''",
     "UPDATE log.turn SET only_row = true",
+    "UPDATE log.checkpoints SET note = ''",
 ]
 
 

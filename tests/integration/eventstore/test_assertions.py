@@ -48,6 +48,7 @@ async def test_a_database_without_a_log_is_told(database_url: str) -> None:
 async def test_an_older_schema_is_told(database_url: str, owner: asyncpg.Connection) -> None:
     url = await migrated(database_url)
     await owner.execute("DELETE FROM log.migrations WHERE version > 1")
+    await owner.execute("DROP TABLE log.checkpoints")
 
     [fault] = await faults(url)
 
@@ -63,7 +64,7 @@ async def test_a_superuser_is_told(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("privilege", ["UPDATE", "DELETE", "TRUNCATE"])
-@pytest.mark.parametrize("relation", ["log.events", "log.tags", "log.blobs"])
+@pytest.mark.parametrize("relation", ["log.events", "log.tags", "log.blobs", "log.checkpoints"])
 async def test_a_role_that_may_change_the_log_is_told(
     database_url: str, owner: asyncpg.Connection, privilege: str, relation: str
 ) -> None:

@@ -1,4 +1,4 @@
 SELECT table_name || ': ' || privilege AS granted
-FROM unnest(ARRAY['log.events', 'log.tags', 'log.blobs']) AS table_name,
+FROM unnest(ARRAY['log.events', 'log.tags', 'log.blobs', 'log.checkpoints']) AS table_name,
      unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
-WHERE has_table_privilege(table_name, privilege)
+WHERE has_table_privilege(to_regclass(table_name), privilege)
