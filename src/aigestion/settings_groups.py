@@ -54,6 +54,11 @@ Origin = Annotated[str, AfterValidator(_origin)]
 _PASSWORD = re.compile(r"(://[^/@]*?:)[^/@]*@")
 
 
+CheckpointKey = Annotated[
+    str, StringConstraints(max_length=200, pattern=r"^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$")
+]
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -97,6 +102,16 @@ class Log(_Group):
     )
     master_key_file: Path | None = Field(
         None, description="Holds the key that wraps all others; every process needs the same."
+    )
+    checkpoint_key_file: Path | None = Field(
+        None,
+        description="Holds the key that signs checkpoints of the log: for the relay alone. Without it "
+        "nothing is signed.",
+    )
+    checkpoint_keys: tuple[CheckpointKey, ...] = Field(
+        (),
+        description="Public keys whose checkpoints are believed beside that one's, as a JSON list: earlier "
+        "ones, and all of them where the key itself is not.",
     )
 
 

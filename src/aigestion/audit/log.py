@@ -1,10 +1,10 @@
 """The log against itself: positions dense and in order, ids unique, every event opens."""
 
+import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, closing
 from typing import Any
-from uuid import UUID
 
 from aigestion.audit.finding import PAGE_EVENTS_MAX, Fault, Finding, OpenedLog, Progress
 from aigestion.events.event import tags_of
@@ -23,30 +23,51 @@ async def verify_log(
 ) -> Finding:
     """Read positions 1 to `head`, page by page, and stop at the first that is not as it must be."""
     last = 0
-    with closing(_SeenIds()) as seen:
-        while last < head:
-            page = await log.store.read(after=last, limit=min(PAGE_EVENTS_MAX, head - last))
-            if see is not None:
-                await see(page)
-            for stored in page:
-                fault = _misplaced(stored, last, seen) or await _misshapen(stored, log)
-                if fault is not None:
-                    return _finding(last, fault)
-                last = stored.position
-            if not page:
-                fault = Fault(last + 1, f"is missing: the log's head is {head}")
-                return _finding(last, fault)
-            progress(last)
+    async with aclosing(_pages(log.store, head)) as pages:
+        with closing(_SeenIds()) as seen:
+            async for page in pages:
+                if see is not None:
+                    await see(page)
+                repeated = seen.add(page)
+                for stored in page:
+                    fault = _misplaced(stored, last, repeated) or await _misshapen(stored, log)
+                    if fault is not None:
+                        return _finding(last, fault)
+                    last = stored.position
+                progress(last)
+    if last < head:
+        return _finding(last, Fault(last + 1, f"is missing: the log's head is {head}"))
     return _finding(last, await _beyond(log.store, head))
 
 
-def _misplaced(stored: SequencedEvent, last: int, seen: "_SeenIds") -> Fault | None:
+async def _pages(store: EventStore, head: int) -> AsyncGenerator[list[SequencedEvent], None]:
+    """The log up to `head`. The next page is asked for while the caller is at work on this one."""
+
+    def read_on(after: int) -> asyncio.Task[list[SequencedEvent]]:
+        limit = min(PAGE_EVENTS_MAX, head - after)
+        return asyncio.create_task(store.read(after=after, limit=limit))
+
+    reading = read_on(0) if head else None
+    try:
+        while reading is not None:
+            page = await reading
+            is_last = not page or page[-1].position >= head
+            reading = None if is_last else read_on(page[-1].position)
+            await asyncio.sleep(0)  # the question is on its way before the caller goes to work
+            if page:
+                yield page
+    finally:
+        if reading is not None:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+def _misplaced(stored: SequencedEvent, last: int, repeated: Mapping[int, int]) -> Fault | None:
     if stored.position <= last:
         return Fault(stored.position, f"comes after position {last}")
     if stored.position != last + 1:
         return Fault(last + 1, f"is missing: position {stored.position} follows {last}")
-    earlier = seen.at(stored.event.id, stored.position)
-    if earlier is not None:
+    if (earlier := repeated.get(stored.position)) is not None:
         return Fault(stored.position, f"has the id of position {earlier}: {stored.event.id}")
     return None
 
@@ -64,7 +85,7 @@ def _missing_tags(recorded: Recorded[Any]) -> list[str]:
     """Tags that follow from the data and are not there: no query would find the event by them."""
     if recorded.schema_version != type(recorded.data).version:
         return []  # an upcaster may have added the field; tags are written once
-    return sorted(set(tags_of(recorded.data)) - set(recorded.tags))
+    return sorted(tag for tag in tags_of(recorded.data) if tag not in recorded.tags)
 
 
 async def _beyond(store: EventStore, head: int) -> Fault | None:
@@ -89,13 +110,19 @@ class _SeenIds:
         self._db.execute("CREATE TABLE seen (id BLOB PRIMARY KEY, position INTEGER) WITHOUT ROWID")
         self._db.execute("BEGIN")
 
-    def at(self, event_id: UUID, position: int) -> int | None:
-        """The earlier position of this id; None, and remembered, if it is new."""
-        insert = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
-        if self._db.execute(insert, (event_id.bytes, position)).rowcount:
-            return None
+    def add(self, page: Sequence[SequencedEvent]) -> dict[int, int]:
+        """Remember the ids of a page. Returns the earlier position of each that was there already."""
+        before = self._db.total_changes
+        ids = [(one.event.id.bytes, one.position) for one in page]
+        self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", ids)
+        if self._db.total_changes - before == len(page):
+            return {}
+        first = {position: self._first(event_id) for event_id, position in ids}
+        return {position: one for position, one in first.items() if one != position}
+
+    def _first(self, event_id: bytes) -> int:
         select = "SELECT position FROM seen WHERE id = ?"
-        return int(self._db.execute(select, (event_id.bytes,)).fetchone()[0])
+        return int(self._db.execute(select, (event_id,)).fetchone()[0])
 
     def close(self) -> None:
         self._db.close()

@@ -1,11 +1,11 @@
 """The Merkle tree of RFC 6962 (9162) over a stream of leaf hashes: roots, proofs, and checking them.
 
 Proofs are made of the roots of ranges of leaves; `inclusion_ranges` and `consistency_ranges` say which, and
-`roots` computes them in one pass. Hashes are SHA-256, 32 bytes each; sizes count leaves.
+`RangeRoots` computes them in one pass. Hashes are SHA-256, 32 bytes each; sizes count leaves.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 HASH_BYTES = 32
 SIZE_MAX = 2**63 - 1
@@ -82,22 +82,31 @@ def consistency_ranges(old: int, new: int) -> list[range]:
     return ranges[::-1]
 
 
-def roots(ranges: Sequence[range], leaves: Iterable[bytes]) -> list[bytes]:
-    """The root of each range, none of which overlap, of the leaves from 0 on."""
-    trees = {one: Frontier() for one in ranges}
-    ahead = iter(sorted(ranges, key=lambda one: one.start))
-    current = next(ahead, range(0))
-    for index, leaf in enumerate(leaves):
-        if index >= current.stop:
-            current = next(ahead, range(0))
-        if index in current:
-            trees[current].append(leaf)
-    return [trees[one].root() for one in ranges]
+class RangeRoots:
+    """The root of each of some ranges, none of which overlap, of leaves that come one by one."""
+
+    def __init__(self, ranges: Sequence[range]) -> None:
+        self._trees = {one: Frontier() for one in ranges}
+        self._ahead = iter(sorted(ranges, key=lambda one: one.start))
+        self._current = next(self._ahead, range(0))
+        self._index = 0
+
+    def append(self, leaf: bytes) -> None:
+        """The next leaf; the first has index 0."""
+        if self._index >= self._current.stop:
+            self._current = next(self._ahead, range(0))
+        if self._index in self._current:
+            self._trees[self._current].append(leaf)
+        self._index += 1
+
+    def roots(self) -> list[bytes]:
+        """In the order in which the ranges were given."""
+        return [tree.root() for tree in self._trees.values()]
 
 
 def root_by_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
     """The root that an inclusion proof leads to; None if it is no proof for such a tree."""
-    if not 0 <= index < size <= SIZE_MAX:
+    if not 0 <= index < size <= SIZE_MAX or not _are_hashes(path):
         return None
     sides = []
     while size > 1:
@@ -117,7 +126,7 @@ def is_consistent(
     old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes]
 ) -> bool:
     """Whether a consistency proof shows that the new tree begins with the old one."""
-    if not 1 <= old <= new <= SIZE_MAX:
+    if not 1 <= old <= new <= SIZE_MAX or not _are_hashes(path):
         return False
     sides, is_whole = [], True
     while old != new:
@@ -136,6 +145,10 @@ def is_consistent(
         else:
             before, after = node_hash(other, before), node_hash(other, after)
     return (before, after) == (old_root, new_root)
+
+
+def _are_hashes(path: Sequence[bytes]) -> bool:
+    return all(len(one) == HASH_BYTES for one in path)
 
 
 def _left(size: int) -> int:

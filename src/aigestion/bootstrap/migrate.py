@@ -2,6 +2,7 @@
 
 from urllib.parse import unquote, urlsplit
 
+from aigestion.bootstrap.notary import signer_of
 from aigestion.bootstrap.postgres import reaching_postgres
 from aigestion.eventstore.assertions import assert_safe
 from aigestion.eventstore.master_key import FileMasterKey
@@ -11,7 +12,7 @@ from aigestion.settings import Settings
 
 
 async def run_migrate(settings: Settings) -> str:
-    """Migrate, give the runtime role its rights, make the master key if there is none; safe to repeat.
+    """Migrate, give the runtime role its rights, make the keys that are not there yet; safe to repeat.
 
     Returns the runtime role's name: it and its password are those of `AIGESTION_POSTGRES_URL`.
     """
@@ -38,4 +39,6 @@ async def run_migrate(settings: Settings) -> str:
         await assert_safe(runtime.get_secret_value())
     if master_key is not None and not master_key.exists():
         FileMasterKey(master_key)
+    if (checkpoint_key := settings.log.checkpoint_key_file) is not None:
+        signer_of(settings, checkpoint_key)
     return role

@@ -20,7 +20,8 @@ from aigestion.embedded.connect_file import Doors, running
 from aigestion.embedded.datadir import DataDir
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
-from aigestion.eventstore.port import EventStore
+from aigestion.eventstore.port import CheckpointStore, EventStore
+from aigestion.eventstore.postgres import PostgresCheckpointStore
 from aigestion.eventstore.reader import LogReader
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.port import Broker
@@ -44,6 +45,10 @@ class OpenLog:
     @property
     def codec(self) -> Codec:
         return self.log.codec
+
+    @property
+    def checkpoints(self) -> CheckpointStore:
+        return PostgresCheckpointStore(self.log.pool)
 
     @property
     def reader(self) -> LogReader:

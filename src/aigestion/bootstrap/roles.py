@@ -8,10 +8,12 @@ from nats.aio.client import Client
 from aigestion.api.app import create_operations_app
 from aigestion.api.doors import Operations
 from aigestion.api.server import serving
+from aigestion.audit.notary_metrics import notary_metrics
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.garbage import YOUNG_OBJECTS_FILLING_MAX, settle_garbage
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.models import offered_models
+from aigestion.bootstrap.notary import role_notary
 from aigestion.bootstrap.parts import (
     api_doors,
     http_door,
@@ -165,7 +167,10 @@ async def run_api(settings: Settings, ready: Ready) -> None:
 
 
 async def run_relay(settings: Settings, ready: Ready) -> None:
-    """Mirror the log onto the broker until SIGTERM: one process leads, the others stand by."""
+    """Mirror the log onto the broker and sign checkpoints of it until SIGTERM.
+
+    One process leads in each, the others stand by.
+    """
     async with process() as (this, stack):
         role = await _Role.open(settings, this, stack, "relay", appending=False, reading=False)
         relay = Relay(role.log.reader, role.broker, PostgresLeadership(role.log.url, "relay"))
@@ -176,7 +181,11 @@ async def run_relay(settings: Settings, ready: Ready) -> None:
         def positions() -> dict[str, int]:
             return {} if relay.last_position is None else {"relay": relay.last_position}
 
-        ready(await role.operates(positions, relay_metrics(relay, role.watch)))
+        metrics = [relay_metrics(relay, role.watch)]
+        if (notary := role_notary(settings, role.log)) is not None:
+            await this.runs("notary", notary.run())
+            metrics.append(notary_metrics(notary))
+        ready(await role.operates(positions, *metrics))
         await this.until_stopped()
 
 

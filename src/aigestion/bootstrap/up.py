@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from aigestion import __version__
 from aigestion.agents.worker import AgentWorker
+from aigestion.audit.notary import Notary
+from aigestion.audit.notary_metrics import notary_metrics
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.demo import TENANT, set_up_demo
@@ -20,6 +22,7 @@ from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.grants import keep_grants
 from aigestion.bootstrap.log import Log, opened_log
 from aigestion.bootstrap.models import missing_keys, offered_models
+from aigestion.bootstrap.notary import notary_of
 from aigestion.bootstrap.parts import api_doors, http_door, live_hub, log_health, relay_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
@@ -90,7 +93,8 @@ async def run_up(
         relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(log.url, "relay"))
         watch = HeadWatch(await log.store.head())
         log.store.on_append += [relay.wake, watch.move]
-        await _mirrors_and_keeps(this, relay, side, log.url)
+        notary = notary_of(settings, log, data_dir.checkpoint_key)
+        await _mirrors_and_keeps(this, relay, notary, side, log.url)
         dispatcher = Dispatcher(log.store, log.codec)
         if demo:
             issued = await set_up_demo(dispatcher, log.vault, data_dir)
@@ -103,7 +107,7 @@ async def run_up(
         await this.runs("head", watch_head(watch, log.store.head, partial(_positions, side, relay)))
         operator_key = _operator_key(data_dir)
         health = {**log_health(log, app), **relay_health(relay), **stores.health, **volatile.health}
-        metrics = _metrics(watch, relay, side, worker, volatile.cached)
+        metrics = _metrics(watch, relay, notary, side, worker, volatile.cached)
         models = tuple(offered_models(settings))
         api = api_doors(
             log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter, models
@@ -117,9 +121,12 @@ async def run_up(
         await this.until_stopped()
 
 
-async def _mirrors_and_keeps(this: Process, relay: Relay, side: ReadSide, url: str) -> None:
+async def _mirrors_and_keeps(
+    this: Process, relay: Relay, notary: Notary, side: ReadSide, url: str
+) -> None:
     """What the roles `relay` and `project` do elsewhere."""
     await this.runs("relay", relay.run())
+    await this.runs("notary", notary.run())
     await this.runs("subscription", side.subscription.run())
     models = tuple(side.models.values())
     await this.runs(
@@ -128,11 +135,17 @@ async def _mirrors_and_keeps(this: Process, relay: Relay, side: ReadSide, url: s
 
 
 def _metrics(
-    watch: HeadWatch, relay: Relay, side: ReadSide, worker: AgentWorker, cached: Cached
+    watch: HeadWatch,
+    relay: Relay,
+    notary: Notary,
+    side: ReadSide,
+    worker: AgentWorker,
+    cached: Cached,
 ) -> CollectorRegistry:
     return registry_of(
         log_metrics(watch),
         relay_metrics(relay, watch),
+        notary_metrics(notary),
         subscription_metrics(side.subscription),
         projection_metrics(side.progress, watch),
         agent_metrics(lambda: worker.going_on),

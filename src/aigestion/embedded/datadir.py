@@ -39,6 +39,7 @@ class DataDir:
         self.run = self.path / "run"
         """Pid files and remembered ports of the engines."""
         self.master_key = self.path / "master.key"
+        self.checkpoint_key = self.path / "checkpoint.key"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

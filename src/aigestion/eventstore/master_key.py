@@ -2,20 +2,18 @@
 
 import hashlib
 import os
-import stat
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from aigestion.kernel.errors import Corrupt, Misconfigured
+from aigestion.eventstore.secret_file import kept_secret
+from aigestion.kernel.errors import Corrupt
 
-KEY_BYTES = 32
 NONCE_BYTES = 12
 KEY_ID_BYTES = 16
 _VERSION = b"\x01"
 _HEADER_BYTES = len(_VERSION) + KEY_ID_BYTES + NONCE_BYTES
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class FileMasterKey:
@@ -28,14 +26,7 @@ class FileMasterKey:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            if not path.exists():
-                _make(path)
-            secret = _read(path)
-        except OSError as error:
-            raise Misconfigured(
-                f"The master key {path} cannot be used: {error.strerror}."
-            ) from error
+        secret = kept_secret(path, "master key")
         self._cipher = AESGCM(secret)
         self._key_id = hashlib.sha256(b"aigestion master key id\0" + secret).digest()[:KEY_ID_BYTES]
 
@@ -61,47 +52,3 @@ class FileMasterKey:
             return self._cipher.decrypt(nonce, wrapped[_HEADER_BYTES:], context)
         except InvalidTag as error:
             raise Corrupt("A wrapped data key was changed, or belongs to somebody else.") from error
-
-
-def _make(path: Path) -> None:
-    """Make the file with its content at once: nobody ever sees a part of a key, or two keys.
-
-    Synced before it has its name: a key lost to a power cut takes all it sealed with it.
-    """
-    draft = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, os.urandom(KEY_BYTES))
-        os.fsync(descriptor)
-        os.link(draft, path)
-        _sync_directory(path.parent)
-    except FileExistsError:
-        pass  # another process was faster: its key is the key
-    finally:
-        os.close(descriptor)
-        draft.unlink()
-
-
-def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        found = os.fstat(descriptor)
-        if found.st_mode & _OTHERS:
-            raise Misconfigured(
-                f"The master key {path} can be read by others than its owner. "
-                f"If nobody has read it: chmod 600 {path}"
-            )
-        secret = os.read(descriptor, KEY_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(secret) != KEY_BYTES:
-        raise Misconfigured(f"The master key {path} is not {KEY_BYTES} bytes long: it is damaged.")
-    return secret
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

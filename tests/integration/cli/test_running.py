@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ import pytest
 
 from tests.integration.cli.conftest import asked
 from tests.support.program import AIGESTION, Program
+from tests.support.tasks import eventually
 
 SECONDS_MAX = 30
 
@@ -65,6 +67,16 @@ async def tamper(program: Program, statement: str, *values: Any) -> None:
         for table in ("log.events", "log.tags"):
             for trigger in ("no_change", "no_row_change"):
                 await connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
+
+
+async def signed_for(program: Program, position: int) -> None:
+    """Wait for the checkpoint that covers it: one comes within ten seconds."""
+
+    def signed() -> bool:
+        last = json.loads(program.cli("audit", "checkpoints", "--last", "--json").stdout)
+        return bool(last) and last[0]["size"] >= position
+
+    await eventually(signed)
 
 
 @contextmanager
@@ -120,7 +132,7 @@ def test_the_audit_passes_and_names_what_it_looked_at(program: Program) -> None:
     report = json.loads(verified.stdout)
     assert (verified.returncode, report["passed"]) == (0, True), report
     checks = [finding["check"] for finding in report["findings"]]
-    assert checks[:2] == ["log", "broker"]
+    assert checks[:3] == ["log", "checkpoints", "broker"]
     assert "view conversations" in checks
     assert all(finding["checked"] > 0 or finding["note"] for finding in report["findings"])
 
@@ -129,6 +141,7 @@ async def test_events_changed_by_the_owner_are_found(program: Program) -> None:
     change = "UPDATE log.events SET data = $2 WHERE position = $1"
     plain = asked(program, "what is a projection?")["position"]
     sealed = asked(program, "what is a view?")["position"]
+    await signed_for(program, sealed)
     original = {position: await stored(program, position) for position in (plain, sealed)}
     impostor = original[plain].replace(b'"assistant"', b'"impostor!"')
     await tamper(program, change, plain, impostor)
@@ -139,9 +152,37 @@ async def test_events_changed_by_the_owner_are_found(program: Program) -> None:
         await tamper(program, change, position, data)
 
     assert verified.returncode == 1
-    assert faults(json.loads(verified.stdout)) == {"log": sealed, "broker": plain}
+    assert faults(json.loads(verified.stdout)) == {
+        "log": sealed,
+        "checkpoints": plain,
+        "broker": plain,
+    }
     assert verified.stderr == f"first bad position: {plain}\n"
     assert json.loads(program.cli("audit", "verify", "--json").stdout)["passed"]
+
+
+async def test_an_event_is_proved_by_what_the_running_system_signed(
+    program: Program, tmp_path: Path
+) -> None:
+    reply = asked(program, "what is a proof?")
+    await signed_for(program, reply["position"])
+    kept, proof = tmp_path / "kept", tmp_path / "proof.json"
+    kept.write_text(program.cli("audit", "checkpoints").stdout)
+    key = program.cli("audit", "key").stdout.strip()
+    first = program.cli("events", "--all-tenants", "--limit", "1", "--jsonl")
+    event_id = json.loads(first.stdout)["id"]
+
+    proved = program.cli("audit", "prove", event_id, "--checkpoint", str(kept))
+    proof.write_text(proved.stdout)
+    offline = ["audit", "verify", "--proof", str(proof), "--public-key", key]
+    checked = program.cli(*offline, "--checkpoint", str(kept))
+    verified = program.cli("audit", "verify", "--checkpoint", str(kept), "--json")
+
+    assert proved.returncode == 0, proved.stderr
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout.startswith("ok    proof ")
+    assert json.loads(verified.stdout)["passed"], verified.stdout
+    assert (program.data_dir / "checkpoint.key").stat().st_mode & 0o077 == 0
 
 
 async def test_a_row_of_a_view_that_was_changed_is_found_and_mended(program: Program) -> None:

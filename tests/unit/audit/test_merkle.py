@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from aigestion.audit.merkle import (
     Frontier,
+    RangeRoots,
     consistency_ranges,
     inclusion_ranges,
     is_consistent,
     leaf_hash,
     root_by_path,
-    roots,
 )
 
 # The leaves, roots and proofs that Certificate Transparency has been tested with from its beginning.
@@ -60,6 +60,13 @@ def tree(leaves: list[bytes]) -> Frontier:
     for leaf in leaves:
         frontier.append(leaf)
     return frontier
+
+
+def roots(ranges: list[range], leaves: list[bytes]) -> list[bytes]:
+    collected = RangeRoots(ranges)
+    for leaf in leaves:
+        collected.append(leaf)
+    return collected.roots()
 
 
 def by_definition(leaves: list[bytes]) -> bytes:
@@ -169,5 +176,7 @@ def test_peaks_that_make_no_tree_are_refused() -> None:
 def test_absurd_claims_are_no_proof() -> None:
     assert root_by_path(LEAVES[0], -1, 1, []) is None
     assert root_by_path(LEAVES[0], 0, 2**64, []) is None
+    assert root_by_path(LEAVES[0], 0, 2, [b"short"]) is None
+    assert not is_consistent(1, LEAVES[0], 2, LEAVES[0], [b"short"])
     assert not is_consistent(0, LEAVES[0], 1, LEAVES[0], [])
     assert not is_consistent(2, LEAVES[0], 1, LEAVES[0], [])

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from aigestion.eventstore.memory import MemoryCheckpointStore
 from aigestion.eventstore.reader import LogReader
 from tests.unit.audit.histories import Truth
 
@@ -21,8 +22,7 @@ def opening(truth: Truth, **more: Any) -> OpenLog:
             store=truth.history,
             codec=truth.codec,
             reader=LogReader(truth.history, truth.codec),
-            tenant="demo",
-            **more,
+            **{"tenant": "demo", "checkpoints": MemoryCheckpointStore()} | more,
         )
 
     return open_it

@@ -53,7 +53,9 @@ def test_the_commands_are_the_ones_the_readme_names() -> None:
         "up", "ask", "chat", "events", "explain", "replay", "doctor", "prove", "settings",
         "migrate", "api", "relay", "project", "agents",
     ]  # fmt: skip
-    assert {p[1] for p in ALL if p[0] == "audit"} == {"verify", "export"}
+    assert {p[1] for p in ALL if p[0] == "audit"} == {
+        "verify", "export", "checkpoints", "key", "prove",
+    }  # fmt: skip
     assert {p[1] for p in ALL if p[0] == "projections"} == {
         "status", "rebuild", "rollback", "verify", "parked", "redrive",
     }  # fmt: skip

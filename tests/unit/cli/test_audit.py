@@ -89,11 +89,12 @@ def a_difference(position: int | None, found: dict[str, Any] | None = None) -> D
     )
 
 
-def test_a_clean_system_is_three_kinds_of_ok(audit: Audit) -> None:
+def test_a_clean_system_is_three_kinds_of_ok_beside_what_nobody_has_signed(audit: Audit) -> None:
     result = audit.verify()
 
     assert result.exit_code == 0
-    log, broker, view = result.stdout.splitlines()
+    log, checkpoints, broker, view = result.stdout.splitlines()
+    assert checkpoints == "--    checkpoints             none"
     assert log.startswith("ok    log                     5 events: dense from 1")
     assert broker.startswith("ok    broker                  5 messages: equal")
     assert view.startswith("ok    view runs               3 rows: equal a fold of the log")
@@ -104,7 +105,12 @@ def test_json_has_every_finding(audit: Audit) -> None:
     report = json.loads(audit.verify("--json").stdout)
 
     assert report["passed"] is True
-    assert [one["check"] for one in report["findings"]] == ["log", "broker", "view runs"]
+    assert [one["check"] for one in report["findings"]] == [
+        "log",
+        "checkpoints",
+        "broker",
+        "view runs",
+    ]
 
 
 def test_a_hole_in_the_log_is_named_and_views_are_not_compared(audit: Audit) -> None:
