@@ -70,7 +70,7 @@ async def test_an_event_that_is_taken_out_of_the_log_is_missed(folder: Path) -> 
     )
 
     assert not report.passed
-    assert report.violations.keys() >= {"lost", "hole", "broker", "view", "audit"}, report
+    assert report.violations.keys() >= {"lost", "hole", "broker", "view", "audit", "signed"}, report
     assert report.kept is not None
     assert _left(folder) == [Path(report.kept)]
     assert '"what":"violation"' in _text(report.kept)

@@ -210,6 +210,7 @@ def cluster(
             "AIGESTION_CLICKHOUSE_URL": f"http://{at['clickhouse']}",
             "AIGESTION_QDRANT_URL": f"http://{at['qdrant']}",
             "AIGESTION_LOG__MASTER_KEY_FILE": str(folder / "master.key"),
+            "AIGESTION_LOG__CHECKPOINT_KEY_FILE": str(folder / "checkpoint.key"),
             "AIGESTION_OPERATOR_KEY": OPERATOR_KEY,
         }
         if elasticsearch_url is not None:

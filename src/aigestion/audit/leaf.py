@@ -64,5 +64,7 @@ def canonical(stored: SequencedEvent) -> bytes:
 
 
 def _microseconds(moment: datetime) -> int:
+    if moment.tzinfo is None:  # what asyncpg makes of Postgres' infinity
+        moment = moment.replace(tzinfo=UTC)
     since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -15,9 +15,9 @@ def notary_metrics(notary: Notary, clock: Clock = utc_now) -> Callable[[], Itera
         stopped = float(notary.stopped_because is not None)
         yield GaugeMetricFamily("notary_stopped", "1 if a person must look.", value=stopped)
         if notary.is_leader and notary.made_at is not None:
+            covered = "Events the last checkpoint covers."
+            yield GaugeMetricFamily("checkpoint_size", covered, value=notary.size)
             age = (clock() - notary.made_at).total_seconds()
-            size, seconds = "checkpoint_size", "checkpoint_age_seconds"
-            yield GaugeMetricFamily(size, "Events the last checkpoint covers.", value=notary.size)
-            yield GaugeMetricFamily(seconds, "Since it was signed.", value=age)
+            yield GaugeMetricFamily("checkpoint_age_seconds", "Since it was signed.", value=age)
 
     return collect

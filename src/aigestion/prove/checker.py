@@ -10,6 +10,7 @@ from aigestion.prove.evidence import Evidence, Opened
 from aigestion.prove.folding import first_difference, folded_conversations, shown_conversation
 from aigestion.prove.history import History, Operation
 from aigestion.prove.load import MARKER
+from aigestion.prove.signed import faults_of
 from aigestion.prove.stand_ins import reply_to
 
 RSS_BYTES_MAX = 1024 * 1024 * 1024
@@ -23,7 +24,7 @@ class Violation(msgspec.Struct, frozen=True):
 
     kind: str
     """`lost`, `duplicated`, `wrong`, `hole`, `broker`, `view`, `stale`, `phantom`, `order`, `refused`, `effect`,
-    `canary`, `unseen`, `hang`, `unbounded`, `audit`, `restless`."""
+    `canary`, `unseen`, `hang`, `unbounded`, `audit`, `signed`, `restless`."""
     message: str
     position: int | None = None
 
@@ -44,6 +45,7 @@ def violations(history: History, evidence: Evidence) -> list[Violation]:
         *_answered(history),
         *_bounded(evidence),
         *_audited(evidence),
+        *_signed(evidence),
     ]
 
 
@@ -275,3 +277,9 @@ def _audited(evidence: Evidence) -> Iterator[Violation]:
     """P5 for every view: the system's own audit agrees."""
     if not evidence.audit_passed:
         yield Violation("audit", f"`aigestion audit verify` says: {evidence.audit_said[-600:]}")
+
+
+def _signed(evidence: Evidence) -> Iterator[Violation]:
+    """P8: there are checkpoints, up to the last event; each is signed, and the log is what was signed."""
+    for message, position in faults_of(evidence.signed):
+        yield Violation("signed", message, position)

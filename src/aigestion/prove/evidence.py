@@ -15,6 +15,7 @@ import nats.js.errors
 from aigestion.prove.broker import STREAM
 from aigestion.prove.history import History
 from aigestion.prove.load import Tenant
+from aigestion.prove.signed import Signed, read_signed
 from aigestion.prove.system import System
 
 PAGE_EVENTS = 200
@@ -57,6 +58,7 @@ class Evidence(msgspec.Struct, kw_only=True):
     head: int
     """What the log says its last position is."""
     rows: list[Row]
+    signed: Signed
     opened: list[Opened]
     last_sequence: int | None
     messages: list[Mirrored]
@@ -96,6 +98,7 @@ async def gathered(
     return Evidence(
         head=head,
         rows=rows,
+        signed=await read_signed(system, head),
         opened=sorted(opened, key=lambda one: one.position),
         last_sequence=last_sequence,
         messages=messages,

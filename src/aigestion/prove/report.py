@@ -14,7 +14,6 @@ from aigestion.prove.history import Fault, History
 from aigestion.prove.machine import described
 
 NOT_CHECKED = (
-    "signed checkpoints (P8)",
     "that every fault is told by a metric (P12)",
     "reports and vectors: ClickHouse and Qdrant are stood in for by doors to empty stores",
 )

@@ -109,6 +109,7 @@ def _environment(system: System, urls: Sequence[str]) -> dict[str, str]:
         "AIGESTION_CLICKHOUSE_URL": clickhouse,
         "AIGESTION_QDRANT_URL": qdrant,
         "AIGESTION_LOG__MASTER_KEY_FILE": str(system.folder / "master.key"),
+        "AIGESTION_LOG__CHECKPOINT_KEY_FILE": str(system.checkpoint_key),
         "AIGESTION_MODELS__PROVIDER": "openai",
         "AIGESTION_OPENAI__BASE_URL": f"{provider}/v1",
         "AIGESTION_OPENAI__API": "chat",

@@ -42,6 +42,7 @@ class System:
         self.folder = folder
         self.provider = provider
         self.data_dir = DataDir(folder / "data")
+        self.checkpoint_key = folder / "checkpoint.key"
         self.provider_url = ""
         self.environment: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}

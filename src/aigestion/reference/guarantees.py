@@ -42,6 +42,12 @@ PROMISES = (
         "One end",
         "A question has one end, however often its agent dies; a reply is what the provider said about it.",
     ),
+    (
+        "Signed",
+        "Every event is covered by a signed checkpoint within seconds, and the log stays what was signed; an "
+        "event that is changed, added or taken away afterwards is named by `aigestion audit verify`. Whoever has "
+        "the database *and* the key is found by a checkpoint kept elsewhere only.",
+    ),
     ("Apart", "No answer to one tenant holds a word of another's."),
     (
         "Bounded",
@@ -57,6 +63,10 @@ LOSSES = (
     "**Pieces of a reply while it is written** are sent once and kept nowhere; the whole reply is an event.",
     "**Calls to a model** may be made again after a crash, and are paid for again: at most as often as the "
     "agent's limit of attempts allows.",
+    "**A log forged by who runs it.** Whoever has the database and the key of its checkpoints can rewrite both, "
+    "or cut off an end together with the checkpoints of it: `audit verify` finds that by checkpoints which were "
+    "kept where they cannot reach, and only up to the last of those. What no checkpoint covers yet, the last ten "
+    "seconds, can be changed without a trace, and nothing tells whether an event was true when it was recorded.",
     "**Rate limits without Valkey** are forgotten by a process that ends.",
     "**A broker with damaged files** may never start again; its folder must then be emptied by a person.",
     "**A relay that is stopped and keeps its session** keeps its lock: events wait in the log until it goes on "

@@ -164,7 +164,8 @@ async def test_the_earlier_of_two_faults_of_which_only_the_later_one_does_not_op
     "change",
     ["actor = 'user:eve'", "recorded_at = recorded_at + interval '1 microsecond'",
      "occurred_at = occurred_at - interval '1 day'", "correlation_id = gen_random_uuid()",
-     "causation_id = id", "tags = tags || 'demo/more:1'::text", "tags = tags[2:] || tags[1]"],
+     "causation_id = id", "recorded_at = 'infinity'", "tags = tags || 'demo/more:1'::text",
+     "tags = tags[2:] || tags[1]"],
 )  # fmt: skip
 async def test_any_other_column(scene: Scene, change: str) -> None:
     await scene.owner.execute(f"UPDATE log.events SET {change} WHERE position = 10")

@@ -1,6 +1,7 @@
 """The notary: signs as the log grows, goes on where another stopped, and stops where something is wrong."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from aigestion.audit import notary as notary_module
 from aigestion.audit.leaf import leaf_of
 from aigestion.audit.merkle import Frontier
 from aigestion.audit.notary import Notary
+from aigestion.audit.notary_metrics import notary_metrics
 from aigestion.audit.note import Signer, opened
 from aigestion.eventstore.memory import MemoryCheckpointStore, MemoryEventStore
 from aigestion.kernel.errors import Unavailable
@@ -73,6 +75,26 @@ async def test_every_so_many_events_and_what_waited_long_enough(
         assert opened(one.note, [SIGNER.public]).root == one.root == await root(log, one.size)
     assert b"".join(one.leaves for one in kept) == b"".join(map(leaf_of, await log.read()))
     assert notary.made_at is not None
+
+
+async def test_it_tells_how_far_it_is(
+    log: MemoryEventStore, checkpoints: MemoryCheckpointStore
+) -> None:
+    notary = a_notary(log, checkpoints)
+    metrics = notary_metrics(notary, clock=lambda: datetime.now(UTC) + timedelta(seconds=90))
+
+    def told() -> dict[str, float]:
+        return {metric.name: metric.samples[0].value for metric in metrics()}
+
+    assert told() == {"notary_stopped": 0}
+    await appended(log, 4)
+    async with running(notary.run()):
+        await eventually(lambda: notary.size == 4)
+        assert (told()["checkpoint_size"], told()["checkpoint_age_seconds"] // 10) == (4, 9)
+        del log._events[1:]
+        log._events += (await log.read()) * 9
+        await eventually(lambda: notary.stopped_because is not None)
+    assert told() == {"notary_stopped": 1}
 
 
 async def test_an_empty_log_has_no_checkpoint(

@@ -168,7 +168,6 @@ def test_a_proof_shows_that_the_log_extends_what_was_kept(signed: Signed) -> Non
     [
         lambda proof: proof["event"].update(position=3),
         lambda proof: proof["event"].update(recorded_at="2026-05-04T12:02:00.000001Z"),
-        lambda proof: proof["event"].update(recorded_at="2026-05-04T12:02:00"),
         lambda proof: proof["event"].update(position=2**64),
         lambda proof: proof["event"]["event"].update(tenant="other"),
         lambda proof: proof["event"]["event"].update(data="e30="),

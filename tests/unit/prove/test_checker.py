@@ -1,5 +1,7 @@
 """The checker against hand-made runs: a right one passes, and each promise broken by hand is found."""
 
+import base64
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aigestion.prove.checker import violations
 from aigestion.prove.evidence import Evidence, Mirrored, Opened, Row
 from aigestion.prove.history import Hang, History, Leak, Operation, Read
+from aigestion.prove.signed import Note, Signed
 
 MARKS = [f"mark-aaaaaaaaaaaa-{n:08d}" for n in range(9)]
 TALK = "01900000-0000-7000-8000-00000000000c"
@@ -59,6 +63,7 @@ class Run:
         self.evidence = Evidence(
             head=5,
             rows=[Row(one.position, one.id, one.type, one.tenant) for one in self.opened],
+            signed=_signed(5),
             opened=self.opened,
             last_sequence=5,
             messages=[Mirrored(one.position, one.id, one.data) for one in self.opened],
@@ -267,6 +272,31 @@ def _audit(run: Run) -> None:
     run.evidence.audit_passed = False
 
 
+def _nothing_signed(run: Run) -> None:
+    run.evidence.signed.notes.clear()
+
+
+def _end_not_signed(run: Run) -> None:
+    run.evidence.signed.notes.pop()
+
+
+def _changed_after_it_was_signed(run: Run) -> None:
+    run.evidence.signed.leaves[1] = bytes(32)
+
+
+def _cut_off_after_it_was_signed(run: Run) -> None:
+    run.evidence.signed.leaves.pop()
+
+
+def _signed_by_somebody_else(run: Run) -> None:
+    run.evidence.signed.public_key = _key(1).public_key().public_bytes_raw()
+
+
+def _signature_of_another(run: Run) -> None:
+    notes = run.evidence.signed.notes
+    notes[0] = msgspec.structs.replace(notes[0], note=notes[1].note)
+
+
 @pytest.mark.parametrize(
     ("broken", "kind"),
     [
@@ -306,12 +336,43 @@ def _audit(run: Run) -> None:
         (_fat, "unbounded"),
         (_leaky, "unbounded"),
         (_audit, "audit"),
+        (_nothing_signed, "signed"),
+        (_end_not_signed, "signed"),
+        (_changed_after_it_was_signed, "signed"),
+        (_cut_off_after_it_was_signed, "signed"),
+        (_signed_by_somebody_else, "signed"),
+        (_signature_of_another, "signed"),
     ],
 )
 def test_a_broken_promise_is_found(run: Run, broken: Callable[[Run], None], kind: str) -> None:
     broken(run)
 
     assert kind in run.found
+
+
+def _key(number: int) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(bytes([number] * 32))
+
+
+def _signed(events: int) -> Signed:
+    """Two checkpoints, of all events but two and of all, written by hand as the format says."""
+    leaves = [hashlib.sha256(bytes([n])).digest() for n in range(events)]
+    public = _key(0).public_key().public_bytes_raw()
+    key_id = hashlib.sha256(b"log\n\x01" + public).digest()[:4]
+    notes = []
+    for size in (events - 2, events):
+        tree = leaves[:size]
+        while (
+            len(tree) > 1
+        ):  # pairs, and what is left over goes up as it is: RFC 9162, section 2.1.2
+            pairs = [tree[n : n + 2] for n in range(0, len(tree), 2)]
+            tree = [
+                hashlib.sha256(b"\x01" + b"".join(p)).digest() if p[1:] else p[0] for p in pairs
+            ]
+        text = f"log\n{size}\n{base64.b64encode(tree[0]).decode()}\n"
+        signature = base64.b64encode(key_id + _key(0).sign(text.encode())).decode()
+        notes.append(Note(size, tree[0], f"{text}\n— log {signature}\n"))
+    return Signed(leaves=leaves, notes=notes, public_key=public)
 
 
 def _id(position: int) -> str:
