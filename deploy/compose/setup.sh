@@ -72,6 +72,11 @@ if [ ! -e state/secrets/master_key ]; then
     echo "made state/secrets/master_key: without it nobody reads what people wrote. Keep a copy elsewhere, apart from the data's"
 fi
 
+if [ ! -e state/secrets/checkpoint_key ]; then
+    openssl rand -out state/secrets/checkpoint_key 32
+    echo "made state/secrets/checkpoint_key: signs checkpoints of the log. Keep 'aigestion audit key' and checkpoints elsewhere"
+fi
+
 superuser=$(password postgres_superuser)
 owner=$(password postgres_owner)
 runtime=$(password postgres_runtime)

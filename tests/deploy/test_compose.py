@@ -112,6 +112,7 @@ def test_a_service_gets_the_secrets_it_uses_and_all_of_them_are_used(compose: Co
     assert having["postgres_owner_url"] == {"migrate"}
     assert having["postgres_superuser_password"] == {"postgres"}
     assert having["nats_relay_url"] == {"relay"}
+    assert having["checkpoint_key"] == {"relay"}
     assert having["operator_key"] == {"api-a", "api-b"}
     assert having["master_key"] == set(ROLES) - {"migrate"}
 
