@@ -236,6 +236,8 @@ def test_the_log_is_whole_after_all_that(house: House) -> None:
     verified = house.production.cli("audit", "verify", "--json")
 
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    checked = {one["check"]: one["checked"] for one in json.loads(verified.stdout)["findings"]}
+    assert checked["checkpoints"] > 0
 
 
 def test_secrets_stay_out_of_what_roles_say(house: House) -> None:

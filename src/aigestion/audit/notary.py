@@ -20,6 +20,8 @@ EVENTS_MAX = 1_000
 UNSIGNED_SECONDS_MAX = 10.0
 """How long an event waits for its checkpoint: what can still be changed without a trace is younger."""
 POLL_SECONDS = 1.0
+PAGE_EVENTS_MAX = 500
+"""Read at a time, as the relay does that may share the event loop."""
 HASHED_AT_ONCE_MAX = 100
 """A millisecond: then whoever shares the event loop has a turn."""
 RETRY_SECONDS = 2.0
@@ -113,8 +115,8 @@ class Notary:
         since = 0.0
         while not tenure.lost:
             heed_cancellation()
-            room = EVENTS_MAX - len(self._unsigned)
-            page = await self._store.read(after=self._tree.size, limit=room)
+            limit = min(PAGE_EVENTS_MAX, EVENTS_MAX - len(self._unsigned))
+            page = await self._store.read(after=self._tree.size, limit=limit)
             if page and not self._unsigned:
                 since = loop.time()
             for number, stored in enumerate(page, start=1):
@@ -125,11 +127,10 @@ class Notary:
                 self._unsigned.append(leaf)
                 if number % HASHED_AT_ONCE_MAX == 0:
                     await asyncio.sleep(0)
-            is_full = len(self._unsigned) == EVENTS_MAX
-            waited = loop.time() - since >= self._unsigned_seconds_max
-            if is_full or (self._unsigned and waited):
+            has_waited = loop.time() - since >= self._unsigned_seconds_max
+            if self._unsigned and (has_waited or len(self._unsigned) == EVENTS_MAX):
                 await self._sign()
-            if not is_full:
+            if len(page) < limit:
                 await asyncio.sleep(self._poll_seconds)
 
     async def _sign(self) -> None:

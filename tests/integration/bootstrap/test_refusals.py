@@ -123,20 +123,24 @@ async def test_a_database_without_a_log_wants_a_migration(
     assert "migration" in refused.message
 
 
-async def test_migrating_makes_role_and_master_key_and_may_be_repeated(
+async def test_migrating_makes_role_and_keys_and_may_be_repeated(
     database_url: str, tmp_path: Path
 ) -> None:
     role = f"role_{database_url.rsplit('_', 1)[1][:12]}"
     both = load_settings(
         postgres_owner_url=database_url,
         postgres_url=database_url.replace("postgres@", f"{role}:pass%20word@"),
-        log={"master_key_file": str(tmp_path / "master.key")},
+        log={
+            "master_key_file": str(tmp_path / "master.key"),
+            "checkpoint_key_file": str(tmp_path / "checkpoint.key"),
+        },
     )
 
     for _ in range(2):
         assert await run_migrate(both) == role
 
     assert (tmp_path / "master.key").stat().st_size == 32
+    assert (tmp_path / "checkpoint.key").stat().st_size == 32
     connection = await asyncpg.connect(database_url)
     assert not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = $1", role)
     await connection.close()
