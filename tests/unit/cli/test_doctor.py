@@ -21,7 +21,7 @@ def data_dir(tmp_path: Path) -> Path:
     folder.mkdir(mode=0o700)
     (folder / "VERSION").write_text("1\n")
     (folder / "postgres").mkdir()
-    for name in ("master.key", "demo.key"):
+    for name in ("master.key", "checkpoint.key", "demo.key"):
         (folder / name).write_text("secret")
         (folder / name).chmod(0o600)
     return folder
@@ -52,7 +52,7 @@ def test_a_data_dir_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("name", ["master.key", "demo.key", "secrets/relay"])
+@pytest.mark.parametrize("name", ["master.key", "checkpoint.key", "demo.key", "secrets/relay"])
 def test_a_secret_others_can_read_fails(data_dir: Path, name: str) -> None:
     path = data_dir / name
     path.parent.mkdir(exist_ok=True)
