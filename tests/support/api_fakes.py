@@ -21,7 +21,12 @@ from aigestion.events.catalog import Catalog
 from aigestion.events.directory import SCOPES
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.keyring import KeyTable
-from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, MemoryKeyTable
+from aigestion.eventstore.memory import (
+    MemoryBlobStore,
+    MemoryCheckpointStore,
+    MemoryEventStore,
+    MemoryKeyTable,
+)
 from aigestion.eventstore.port import BlobStore
 from aigestion.eventstore.postgres import PostgresEventStore
 from aigestion.eventstore.reader import LogReader
@@ -311,6 +316,7 @@ class World:
         self.codec = Codec(Catalog(), self.vault, blobs or MemoryBlobStore())
         self.dispatcher = Dispatcher(self.store, self.codec)
         self.log = LogReader(self.store, self.codec)
+        self.checkpoints = MemoryCheckpointStore()
         self.progress = Progress(["conversations"])
         self.progress.advance(VIEW, 0)
         self.directory = FakeDirectory()
@@ -336,6 +342,7 @@ class World:
             directory=self.directory,  # type: ignore[arg-type]
             keys=self.keys,  # type: ignore[arg-type]
             log=self.log,
+            checkpoints=self.checkpoints,
             live=self.live,  # type: ignore[arg-type]
             vault=self.vault,
             projections=ProjectionDoor(

@@ -26,9 +26,10 @@ from aigestion.api.straight import straight, telling
 from aigestion.api.v1.agents import agents
 from aigestion.api.v1.analytics import analytics
 from aigestion.api.v1.caller import read_caller
+from aigestion.api.v1.checkpoint import read_checkpoint
 from aigestion.api.v1.conversations import conversations
 from aigestion.api.v1.documents import documents
-from aigestion.api.v1.events import read_event, read_events, stream_events
+from aigestion.api.v1.events import events
 from aigestion.api.v1.interactions import ask_again, post_interaction
 from aigestion.api.v1.keys import keys
 from aigestion.api.v1.new_document import FORM_PARTS_MAX
@@ -73,9 +74,8 @@ def create_app(doors: Doors, *, cors_origins: Sequence[str] = ()) -> Litestar:
                     runs,
                     search,
                     analytics,
-                    read_events,
-                    read_event,
-                    stream_events,
+                    events,
+                    read_checkpoint,
                     documents,
                     keys,
                     read_caller,

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from aigestion.api.projection_door import FinishedWork, ProjectionDoor
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.events.directory import AgentDefined
+from aigestion.eventstore.port import CheckpointStore
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.clock import Clock, utc_now
@@ -62,6 +63,7 @@ class Doors:
     directory: DirectoryQueries
     keys: KeyQueries
     log: LogReader
+    checkpoints: CheckpointStore
     live: LiveHub
     vault: Vault
     projections: ProjectionDoor

@@ -26,6 +26,7 @@ NEEDED_BY: Mapping[str, Need] = {
     "GET /v1/analytics": "read",
     "GET /v1/analytics/{report}": "read",
     "GET /v1/caller": "key",
+    "GET /v1/checkpoint": "events",
     "GET /v1/conversations": "read",
     "POST /v1/conversations": "write",
     "GET /v1/conversations/{conversation_id}": "read",

@@ -17,6 +17,7 @@ from aigestion.api.server import serving
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.read_side import ReadSide
 from aigestion.commands.dispatcher import Dispatcher
+from aigestion.eventstore.postgres import PostgresCheckpointStore
 from aigestion.kernel.errors import Unavailable
 from aigestion.messaging.asyncapi import document
 from aigestion.messaging.live import LiveHub
@@ -53,6 +54,7 @@ def api_doors(
         directory=side.queries.directory,
         keys=side.queries.keys,
         log=log.reader,
+        checkpoints=PostgresCheckpointStore(log.pool),
         live=live,
         vault=log.vault,
         projections=side.door,

@@ -167,7 +167,8 @@ async def test_an_event_is_proved_by_what_the_running_system_signed(
     reply = asked(program, "what is a proof?")
     await signed_for(program, reply["position"])
     kept, proof = tmp_path / "kept", tmp_path / "proof.json"
-    kept.write_text(program.cli("audit", "checkpoints").stdout)
+    told = program.http("GET", "/v1/checkpoint")[1]["note"]
+    kept.write_text(program.cli("audit", "checkpoints").stdout + told)
     key = program.cli("audit", "key").stdout.strip()
     first = program.cli("events", "--all-tenants", "--limit", "1", "--jsonl")
     event_id = json.loads(first.stdout)["id"]

@@ -380,6 +380,7 @@ async def test_every_route_says_what_it_costs(app: Litestar) -> None:
         "GET /v1/analytics": "read 1",
         "GET /v1/analytics/{report}": "read 5",
         "GET /v1/caller": "read 1",
+        "GET /v1/checkpoint": "read 1",
         "GET /v1/conversations": "read 1",
         "POST /v1/conversations": "write 1",
         "GET /v1/conversations/{conversation_id}": "read 1",

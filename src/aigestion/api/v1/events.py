@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import get
+from litestar import Router, get
 from litestar.params import FromPath, QueryParameter
 
 from aigestion.api.answers import (
@@ -49,11 +49,10 @@ Types = Annotated[
 
 
 @get(
-    "/events",
+    "/",
     responses=reading(),
     response_headers=[POSITION_HEADER, ETAG_HEADER],
     summary="Read the log",
-    tags=["Events"],
 )
 async def read_events(
     request: ApiRequest,
@@ -79,18 +78,17 @@ async def read_events(
         limit=limit,
         min_position=min_position,
     )
-    events = answer.data
-    last = events[-1].position if events else after
+    found = answer.data
+    last = found[-1].position if found else after
     position = max(answer.position, last)
-    return Answered(Feed(events, last if len(events) == limit else position), position)
+    return Answered(Feed(found, last if len(found) == limit else position), position)
 
 
 @get(
-    "/events/{event_id:uuid}",
+    "/{event_id:uuid}",
     responses=reading(404),
     response_headers=[POSITION_HEADER, ETAG_HEADER],
     summary="Read an event",
-    tags=["Events"],
 )
 async def read_event(
     request: ApiRequest, event_id: FromPath[UUID], min_position: MinPosition = 0
@@ -101,11 +99,10 @@ async def read_event(
 
 
 @get(
-    "/events/stream",
+    "/stream",
     responses={**problems(), 200: STREAM},
     media_type="text/event-stream",
     summary="Follow the log live",
-    tags=["Events"],
 )
 async def stream_events(
     request: ApiRequest,
@@ -127,3 +124,6 @@ async def stream_events(
 def _check_types(types: list[str] | None) -> None:
     if not _TYPES.issuperset(types or ()):
         raise invalid("type", "is not a type of event")
+
+
+events = Router("/events", route_handlers=[read_events, read_event, stream_events], tags=["Events"])
