@@ -11,7 +11,7 @@ from aigestion.events.event import tags_of
 from aigestion.events.recorded import Recorded
 from aigestion.eventstore.port import EventStore, SequencedEvent
 
-SEEN_CACHE_KIB_MAX = 32 * 1024
+SEEN_CACHE_KIB_MAX = 8 * 1024
 
 
 See = Callable[[list[SequencedEvent]], Awaitable[None]]
