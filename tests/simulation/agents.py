@@ -15,6 +15,7 @@ from aigestion.agents.catalog import AGENTS
 from aigestion.agents.context import ContextSearch
 from aigestion.agents.definition import Limits
 from aigestion.agents.deps import AgentDeps
+from aigestion.agents.model_calls import ModelCalls
 from aigestion.agents.reactions import Reactions
 from aigestion.agents.runner import AgentRunner
 from aigestion.agents.sweep import Sweep
@@ -175,7 +176,7 @@ class Reacting:
         sweep = Sweep(
             Unfinished(log.reader), log.reader, self._reactions, _names, clock=durable.database.now
         )
-        self._worker = AgentWorker(_Hearing(), sweep, self._reactions)  # type: ignore[arg-type]
+        self._worker = AgentWorker(_Hearing(), sweep, self._reactions, ModelCalls())  # type: ignore[arg-type]
         self._is_open = False
 
     async def run(self) -> None:

@@ -199,7 +199,8 @@ class NatsDouble:
     def _stream_info(self) -> Any:
         if self.first is None:
             raise js_errors.NotFoundError(code=404)
-        return SimpleNamespace(config=self._config, state=SimpleNamespace(last_seq=self.last))
+        state = SimpleNamespace(first_seq=self.first, last_seq=self.last, messages=len(self.stream))
+        return SimpleNamespace(config=self._config, state=state)
 
     def _add_stream(self, config: Any) -> None:
         if self.first is not None:

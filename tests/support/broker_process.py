@@ -34,6 +34,11 @@ class BrokerProcess:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self._port}"
 
+    @property
+    def store(self) -> Path:
+        """Where its files are."""
+        return self._home / "js"
+
     def start(self) -> None:
         self._server = subprocess.Popen(
             [Path(sys.executable).parent / "nats-server", "-c", self._home / "nats.conf"],

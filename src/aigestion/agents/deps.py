@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from aigestion.agents.context import ContextSearch
 from aigestion.agents.manifest import KeyedHash
+from aigestion.agents.model_calls import ModelCalls
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.eventstore.port import BlobStore
 from aigestion.eventstore.reader import LogReader
@@ -28,5 +29,6 @@ class AgentDeps:
     blobs: BlobStore
     models: Mapping[str, ChatModel] = field(default_factory=dict)
     """Those that agents may name, as `<provider>/<model>`."""
+    calls: ModelCalls = field(default_factory=ModelCalls)
     clock: Clock = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -205,6 +205,7 @@ class Reaction:
             self._limits.call_seconds_max,
             self._say,
         )
+        self._deps.calls.note(model, result)
         if isinstance(result.end, Done):
             await self._reply(call, asked_at, result, result.end, prompt.sources)
             return None

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from aigestion.agents.model_calls import ModelCalls
 from aigestion.agents.reactions import Reactions
 from aigestion.agents.subscriber import AgentSubscriber
 from aigestion.agents.sweep import Sweep
@@ -10,7 +11,11 @@ from aigestion.agents.sweep import Sweep
 class AgentWorker:
     """Any number of processes may run one: locks and the log keep each run single."""
 
-    def __init__(self, subscriber: AgentSubscriber, sweep: Sweep, reactions: Reactions) -> None:
+    def __init__(
+        self, subscriber: AgentSubscriber, sweep: Sweep, reactions: Reactions, calls: ModelCalls
+    ) -> None:
+        self.calls = calls
+        """What the reactions asked of models."""
         self._subscriber = subscriber
         self._sweep = sweep
         self._reactions = reactions

@@ -57,6 +57,7 @@ async def agent_worker(
             AgentSubscriber(nats_url, reactions, tls_context(nats_url, settings.nats.ca_file)),
             Sweep(queries.runs, log.reader, reactions, ours),
             reactions,
+            deps.calls,
         )
     finally:
         await locks.close()

@@ -16,6 +16,7 @@ from aigestion.api.keys import token_hash
 from aigestion.api.server import serving
 from aigestion.bootstrap.log import Log
 from aigestion.bootstrap.read_side import ReadSide
+from aigestion.bootstrap.vitals import Vitals
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.eventstore.postgres import PostgresCheckpointStore
 from aigestion.kernel.errors import Unavailable
@@ -25,8 +26,6 @@ from aigestion.messaging.relay import Relay
 from aigestion.ratelimit.routes import RouteLimits
 from aigestion.readstores.postgres.finished_work import PostgresFinishedWork
 from aigestion.settings_groups import Http
-
-NATS_TIMEOUT_SECONDS = 2
 
 
 def api_doors(
@@ -88,18 +87,13 @@ async def live_hub(stack: AsyncExitStack, client: Client) -> LiveHub:
     return live
 
 
-def log_health(log: Log, client: Client) -> dict[str, HealthCheck]:
+def log_health(log: Log, vitals: Vitals) -> dict[str, HealthCheck]:
     """The two engines every role needs."""
 
     async def postgres() -> None:
         await log.store.head()
 
-    async def nats() -> None:
-        if not client.is_connected:
-            raise ConnectionError
-        await client.flush(NATS_TIMEOUT_SECONDS)
-
-    return {"postgres": postgres, "nats": nats}
+    return {"postgres": postgres, "nats": vitals.nats}
 
 
 def relay_health(relay: Relay) -> dict[str, HealthCheck]:

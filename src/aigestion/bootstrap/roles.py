@@ -26,6 +26,7 @@ from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.servers import needed_servers, open_servers
 from aigestion.bootstrap.stores import opened_stores
+from aigestion.bootstrap.vitals import Vitals
 from aigestion.bootstrap.volatile import opened_volatile
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.eventstore.announce import LogAnnouncer, hear
@@ -38,6 +39,7 @@ from aigestion.observability.lag import HeadWatch, Positions, watch_head
 from aigestion.observability.metrics import (
     Collect,
     agent_metrics,
+    broker_metrics,
     cache_metrics,
     log_metrics,
     projection_metrics,
@@ -67,7 +69,8 @@ class _Role:
         self.client = client
         self.watch = HeadWatch()
         self.broker = JetStreamBroker(client, replicas=settings.nats.replicas)
-        self.health = log_health(log, client)
+        self.vitals = Vitals(log.url, client)
+        self.health = log_health(log, self.vitals)
 
     @classmethod
     async def open(
@@ -97,6 +100,7 @@ class _Role:
             opened_stores(self.settings, self.log, data_dir=None)
         )
         self.health |= stores.health
+        self.vitals.also(stores.health)
         return await self.stack.enter_async_context(
             read_side(self.log, self.broker, stores, cached)
         )
@@ -106,6 +110,11 @@ class _Role:
         following = follow_read_models(tuple(side.models.values()), side.registry)
         await self.process.runs("following read models", following)
 
+    async def watches(self, positions: Positions) -> None:
+        """Know the head of the log, and how the engines are."""
+        await self.process.runs("engines", self.vitals.watch())
+        await self.process.runs("head", watch_head(self.watch, self.vitals.head, positions))
+
     async def operates(
         self, positions: Positions, *collects: Collect, vital: Iterable[str] | None = None
     ) -> str:
@@ -113,8 +122,8 @@ class _Role:
 
         `vital`: the engines it can do nothing without; all of them if not given.
         """
-        await self.process.runs("head", watch_head(self.watch, self.log.store.head, positions))
-        metrics = registry_of(log_metrics(self.watch), *collects)
+        await self.watches(positions)
+        metrics = registry_of(log_metrics(self.watch), self.vitals.metrics(), *collects)
         operations = Operations(
             health=self.health, metrics=metrics, vital=frozenset(vital or self.health)
         )
@@ -137,13 +146,14 @@ async def run_api(settings: Settings, ready: Ready) -> None:
         role = await _Role.open(settings, this, stack, "app", appending=True)
         volatile = await stack.enter_async_context(opened_volatile(settings, role.log))
         role.health |= volatile.health
+        role.vitals.also(volatile.health)
         side = await role.reads(volatile.cached)
         await role.follows(side)
         live = await live_hub(stack, role.client)
-        positions = lambda: _positions(side)  # noqa: E731
-        await this.runs("head", watch_head(role.watch, role.log.store.head, positions))
+        await role.watches(lambda: _positions(side))
         metrics = registry_of(
             log_metrics(role.watch),
+            role.vitals.metrics(),
             projection_metrics(side.progress, role.watch),
             cache_metrics(volatile.cached),
         )
@@ -181,7 +191,10 @@ async def run_relay(settings: Settings, ready: Ready) -> None:
         def positions() -> dict[str, int]:
             return {} if relay.last_position is None else {"relay": relay.last_position}
 
-        metrics = [relay_metrics(relay, role.watch)]
+        metrics = [
+            relay_metrics(relay, role.watch),
+            broker_metrics(lambda: role.broker.missing),
+        ]
         if (notary := role_notary(settings, role.log)) is not None:
             await this.runs("notary", notary.run())
             metrics.append(notary_metrics(notary))
@@ -238,7 +251,7 @@ async def run_agents(settings: Settings, ready: Ready) -> None:
         url = await role.operates(
             lambda: _positions(side),
             projection_metrics(side.progress, role.watch),
-            agent_metrics(lambda: worker.going_on),
+            agent_metrics(lambda: worker.going_on, worker.calls),
             vital=("postgres", "nats"),
         )
         ready(url)

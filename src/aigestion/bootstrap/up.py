@@ -8,10 +8,8 @@ from functools import partial
 
 import msgspec
 from nats.aio.client import Client
-from prometheus_client import CollectorRegistry
 
 from aigestion import __version__
-from aigestion.agents.worker import AgentWorker
 from aigestion.audit.notary import Notary
 from aigestion.audit.notary_metrics import notary_metrics
 from aigestion.bootstrap.agents import agent_worker
@@ -27,6 +25,7 @@ from aigestion.bootstrap.parts import api_doors, http_door, live_hub, log_health
 from aigestion.bootstrap.process import Process, process
 from aigestion.bootstrap.read_side import ReadSide, read_side
 from aigestion.bootstrap.stores import opened_stores
+from aigestion.bootstrap.vitals import Vitals
 from aigestion.bootstrap.volatile import opened_volatile
 from aigestion.commands.dispatcher import Dispatcher
 from aigestion.embedded.connect_file import CONNECT_FILE, Doors
@@ -41,6 +40,7 @@ from aigestion.messaging.relay import Relay
 from aigestion.observability.lag import HeadWatch, watch_head
 from aigestion.observability.metrics import (
     agent_metrics,
+    broker_metrics,
     cache_metrics,
     log_metrics,
     projection_metrics,
@@ -49,7 +49,6 @@ from aigestion.observability.metrics import (
     subscription_metrics,
 )
 from aigestion.projections.keeping import keep_read_models
-from aigestion.readcache.cached import Cached
 from aigestion.settings import Settings
 
 REBUILD_PACE = 0.3
@@ -90,7 +89,8 @@ async def run_up(
         side = await stack.enter_async_context(
             read_side(log, JetStreamBroker(app), stores, volatile.cached, pace=REBUILD_PACE)
         )
-        relay = Relay(log.reader, JetStreamBroker(publisher), PostgresLeadership(log.url, "relay"))
+        mirror = JetStreamBroker(publisher)
+        relay = Relay(log.reader, mirror, PostgresLeadership(log.url, "relay"))
         watch = HeadWatch(await log.store.head())
         log.store.on_append += [relay.wake, watch.move]
         notary = notary_of(settings, log, data_dir.checkpoint_key)
@@ -104,10 +104,28 @@ async def run_up(
         )
         await this.runs("agents", worker.run())
         live = await live_hub(stack, app)
-        await this.runs("head", watch_head(watch, log.store.head, partial(_positions, side, relay)))
+        vitals = Vitals(log.url, app)
+        vitals.also({**stores.health, **volatile.health})
+        await this.runs("engines", vitals.watch())
+        await this.runs("head", watch_head(watch, vitals.head, partial(_positions, side, relay)))
         operator_key = _operator_key(data_dir)
-        health = {**log_health(log, app), **relay_health(relay), **stores.health, **volatile.health}
-        metrics = _metrics(watch, relay, notary, side, worker, volatile.cached)
+        health = {
+            **log_health(log, vitals),
+            **relay_health(relay),
+            **stores.health,
+            **volatile.health,
+        }
+        metrics = registry_of(
+            log_metrics(watch),
+            vitals.metrics(),
+            relay_metrics(relay, watch),
+            broker_metrics(lambda: mirror.missing),
+            notary_metrics(notary),
+            subscription_metrics(side.subscription),
+            projection_metrics(side.progress, watch),
+            agent_metrics(lambda: worker.going_on, worker.calls),
+            cache_metrics(volatile.cached),
+        )
         models = tuple(offered_models(settings))
         api = api_doors(
             log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter, models
@@ -131,25 +149,6 @@ async def _mirrors_and_keeps(
     models = tuple(side.models.values())
     await this.runs(
         "read models", keep_read_models(models, PostgresLeaderships(url), side.registry)
-    )
-
-
-def _metrics(
-    watch: HeadWatch,
-    relay: Relay,
-    notary: Notary,
-    side: ReadSide,
-    worker: AgentWorker,
-    cached: Cached,
-) -> CollectorRegistry:
-    return registry_of(
-        log_metrics(watch),
-        relay_metrics(relay, watch),
-        notary_metrics(notary),
-        subscription_metrics(side.subscription),
-        projection_metrics(side.progress, watch),
-        agent_metrics(lambda: worker.going_on),
-        cache_metrics(cached),
     )
 
 

@@ -50,6 +50,8 @@ class JetStreamBroker:
         self._nats = connection
         self._js = connection.jetstream(timeout=REQUEST_TIMEOUT_SECONDS)
         self._replicas = replicas
+        self.missing = 0
+        """Holes in the stream when it was last looked at: its files were damaged, and readers go to the log."""
 
     async def last_sequence(self) -> int | None:
         try:
@@ -59,7 +61,9 @@ class JetStreamBroker:
         except _NOT_REACHED as error:
             raise _unavailable(error) from error
         _refuse_drift(info.config, self._settings())
-        return info.state.last_seq
+        state = info.state
+        self.missing = max(0, state.last_seq - state.first_seq + 1 - state.messages)
+        return state.last_seq
 
     async def create(self, first_sequence: int) -> None:
         config = api.StreamConfig(name=STREAM, first_seq=first_sequence, **self._settings())

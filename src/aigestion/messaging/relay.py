@@ -59,6 +59,8 @@ class Relay:
         self.is_leader = False
         self.last_position: int | None = None
         """The broker's last sequence as this leader knows it; None if it does not."""
+        self._acknowledged = 0
+        """Up to where the broker had everything when this process last led, or leads."""
         self.published = 0
         """Events this relay has published."""
         self.rewinds = 0
@@ -117,7 +119,7 @@ class Relay:
             events = await next_events(self._reader, last, BATCH_EVENTS_MAX)
             for batch in _batches(events):
                 await self._broker.publish(batch)
-                self.last_position = last = batch[-1].position
+                self.last_position = self._acknowledged = last = batch[-1].position
                 self.published += len(batch)
             self.stopped_because = None
             if events:
@@ -133,7 +135,6 @@ class Relay:
 
     async def _find_last(self) -> int:
         """Where the broker stands; makes the stream if there is none."""
-        known = self.last_position
         last = await last_in_common(self._broker, self._reader)
         if last is None:
             first = await self._first_to_keep()
@@ -141,11 +142,14 @@ class Relay:
             how_bad = logging.INFO if first == 1 else logging.WARNING
             _log.log(how_bad, "the broker had no stream; a new one starts at position %d", first)
             last = first - 1
-        if known is not None and last < known:
+        if last < self._acknowledged:
             self.rewinds += 1
             _log.error(
-                "the broker has lost positions %d to %d, sending them again", last + 1, known
+                "the broker has lost positions %d to %d, sending them again",
+                last + 1,
+                self._acknowledged,
             )
+        self._acknowledged = last
         return last
 
     async def _first_to_keep(self) -> int:

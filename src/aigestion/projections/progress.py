@@ -65,6 +65,8 @@ class Line(msgspec.Struct, kw_only=True):
     building: Building | None = None
     retired: View | None = None
     """The view that `rollback` goes back to."""
+    rebuilds: int = 0
+    """How many views this process has begun to build."""
     newer: View | None = None
     """What newer programs serve, while this one goes on with a view of its own version, or none."""
 
@@ -111,6 +113,10 @@ class Progress:
         )
         if line.view is None:
             line.state, line.position = "building", position
+
+    def rebuilding(self, projection: str) -> None:
+        """This process begins to build a view, or goes on with one."""
+        self._line(projection).rebuilds += 1
 
     def registered(self, projection: str, standing: Standing) -> None:
         """What else the register says: the view that is being built, the one to go back to, a newer one."""

@@ -234,6 +234,7 @@ class ReadModel:
 
         served = self._standing is not None and self._standing.serving is not None
         self._is_building = True
+        self._progress.rebuilding(self.projection.name)
         try:
             return await rebuild(
                 self.projection,

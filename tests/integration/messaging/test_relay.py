@@ -1,6 +1,7 @@
 """The relay between a real log and a real broker, whatever happens to either."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,12 +13,13 @@ from nats.js.api import StreamConfig
 from aigestion.events.catalog import EVENTS, Catalog
 from aigestion.events.conversation import UserChat
 from aigestion.kernel.clock import utc_now
-from aigestion.kernel.errors import LogEpochMismatch, Misconfigured, UnknownEvent
+from aigestion.kernel.errors import LogEpochMismatch, Misconfigured, Unavailable, UnknownEvent
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.memory import MemoryLeadership
 from aigestion.messaging.port import Leadership
 from aigestion.messaging.relay import Relay
 from aigestion.messaging.subjects import STREAM
+from aigestion.prove.broker_files import erase
 from tests.support.broker_process import BrokerProcess, connected
 from tests.support.event_log import EventLog
 from tests.support.history import chat
@@ -115,6 +117,46 @@ async def test_what_the_broker_forgets_is_sent_again(
 
     assert await ids_on(connection) == await ids_in(log)
     assert relay.rewinds >= 1
+
+
+async def test_what_the_broker_forgot_while_nobody_led_is_counted_by_who_led_before(
+    log: EventLog, broker: JetStreamBroker, process: BrokerProcess
+) -> None:
+    relay = relay_of(log, broker)
+    async with running(relay.run()):
+        await log.record_chats(5)
+        await eventually(lambda: copied(log, broker))
+        forget = process.remember()
+        await log.record_chats(7)
+        await eventually(lambda: relay.last_position == 12)
+    process.kill()
+    forget()
+    process.start()
+
+    async with running(relay.run()):
+        await eventually(lambda: copied_in_spite(log, broker))
+
+    assert relay.rewinds == 1
+
+
+async def test_holes_in_the_stream_are_counted(
+    log: EventLog, broker: JetStreamBroker, process: BrokerProcess
+) -> None:
+    async with running(relay_of(log, broker).run()):
+        await log.record_chats(5)
+        await eventually(lambda: copied(log, broker))
+    assert broker.missing == 0
+    process.kill()
+    assert erase(process.store, 2, 3) == 2
+    process.start()
+
+    async def looked() -> bool:
+        with suppress(Unavailable):
+            return await broker.last_sequence() == 5
+        return False
+
+    await eventually(looked)
+    assert broker.missing == 2
 
 
 async def test_a_deleted_stream_is_made_anew_and_filled(

@@ -14,6 +14,7 @@ from aigestion.llm.builtin import BuiltinModel
 from aigestion.llm.port import Done, Failed, TextDelta, Turn
 from aigestion.llm.scripted import Pause, ScriptedModel, fails, hangs, says
 from aigestion.messaging.locks import MemoryLocks
+from aigestion.observability.metrics import agent_metrics, registry_of
 from tests.unit.agents.conftest import Build
 from tests.unit.agents.house import ANA, CONVERSATION, DOCUMENT, LIMITS
 
@@ -106,6 +107,10 @@ async def test_a_failure_before_the_first_word_is_tried_again(build: Build, reas
     ]  # fmt: skip
     assert (await house.last("model.failed")).reason == reason
     assert len(house.slept) == 1
+    registry = registry_of(agent_metrics(lambda: 0, house.deps.calls))
+    told = {"model": "scripted/scripted-1", "reason": reason}
+    assert registry.get_sample_value("model_failures_total", told) == 1
+    assert registry.get_sample_value("model_call_seconds_count", {"model": told["model"]}) == 2
 
 
 async def test_attempts_and_pauses_are_bounded(build: Build) -> None:

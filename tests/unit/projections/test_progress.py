@@ -170,3 +170,6 @@ async def test_metrics_tell_how_much_is_parked() -> None:
     assert (of("projection_parked_events", "runs"), of("projection_parked_keys", "runs")) == (4, 2)
     assert of("projection_parked_events", "directory") == 0
     assert of("projection_position", "runs") == 7
+    assert of("projection_rebuilds_total", "runs") == 0
+    progress.rebuilding("runs")
+    assert of("projection_rebuilds_total", "runs") == 1

@@ -1,0 +1,49 @@
+"""The pulse of the broker: it never harms the connection it asks over."""
+
+import asyncio
+
+import pytest
+
+from aigestion.messaging import pulse
+from aigestion.messaging.pulse import BrokerPulse
+from tests.support.broker_process import BrokerProcess, connected
+from tests.support.network import network_to
+from tests.support.tasks import eventually
+
+
+async def test_a_killed_broker_is_counted(process: BrokerProcess) -> None:
+    async with connected(process.url) as client:
+        asked = BrokerPulse(client)
+        assert 0 < await asked.ask() < 1
+
+        await asyncio.to_thread(process.kill)
+        await eventually(lambda: not client.is_connected)
+        with pytest.raises(ConnectionError):
+            await asked.ask()
+        await asyncio.to_thread(process.start)
+        await eventually(lambda: client.is_connected)
+
+        assert 0 < await asked.ask() < 1
+        assert asked.reconnects == 1
+        await asked.close()
+
+
+async def test_an_answer_that_comes_too_late_leaves_the_client_hearing(
+    process: BrokerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "ANSWER_SECONDS_MAX", 0.2)
+    async with network_to(process.url) as (wire, url), connected(url) as client:
+        heard = await client.subscribe("said")
+        asked = BrokerPulse(client)
+        await asked.ask()
+        wire.replies.clear()
+
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await asked.ask()
+        wire.mend()
+
+        assert await asked.ask() > 0.2  # since it was asked first
+        await client.publish("said", b"it")
+        assert (await heard.next_msg(5)).data == b"it"
+        await asked.close()
