@@ -86,7 +86,16 @@ def prove(
 
 def told(report: "Report") -> str:
     """The report for people."""
-    head = ("FAULT", "COUNT", "RECOVERY P50", "MAX", "ACKED MESSAGES THE BROKER LOST")
+    head = (
+        "FAULT",
+        "COUNT",
+        "RECOVERY P50",
+        "MAX",
+        "TOLD P50",
+        "MAX",
+        "MET NOTHING",
+        "LOST BY THE BROKER",
+    )
     lost, duplicated, wrong = (str(report.violations.get(kind, 0)) for kind in LOSSES)
     commands = (
         ("ACKED", "REFUSED", "UNKNOWN", "LOST", "DUPLICATED", "WRONG", "OTHER VIOLATIONS"),
@@ -131,5 +140,8 @@ def _row(line: "FaultLine") -> tuple[str, ...]:
         str(line.count),
         seconds(line.recovery_seconds_p50),
         seconds(line.recovery_seconds_max),
+        seconds(line.told_seconds_p50),
+        seconds(line.told_seconds_max),
+        str(line.met_nothing) if line.met_nothing else "-",
         str(line.lost_messages) if line.lost_messages else "-",
     )

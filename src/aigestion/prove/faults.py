@@ -35,6 +35,10 @@ WEIGHTS: dict[str, int] = {
     "throttle": 2,
 }
 """How often each kind comes, beside the others."""
+SLOW = ("partition", "delay", "throttle", "clock-step", "disk-full")
+"""Kinds that show only as long as they last."""
+SLOW_SECONDS_MIN = 2.5
+"""They last longer than the pause between two looks: what is gone before the second one nobody can tell."""
 SEVERAL = 3
 GAP_SECONDS_MAX = 0.5
 LASTS_SECONDS_MAX = 8.0
@@ -95,3 +99,9 @@ def planned(seed: int, count: int, kinds: Sequence[str]) -> list[Planned]:
         )
         for kind in (first + drawn)[:count]
     ]
+
+
+def seconds(plan: Planned) -> float:
+    """How long this one lasts."""
+    least = SLOW_SECONDS_MIN if plan.kind in SLOW else 0.0
+    return max(plan.lasts_seconds, least)

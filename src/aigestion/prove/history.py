@@ -53,8 +53,12 @@ class Fault(msgspec.Struct, kw_only=True):
     kind: str
     victims: tuple[str, ...]
     at: float
+    ended_at: float = 0.0
+    """When it was over, and what was killed was being started again."""
     lost_messages: int = 0
     """Acknowledged messages that the broker no longer had afterwards."""
+    met: list[float] | None = None
+    """When something met it first, perhaps later; empty if nothing did. None if it cannot but be met."""
 
 
 class Leak(msgspec.Struct, kw_only=True):

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from aigestion.prove.faults import SEVERAL, Planned
+from aigestion.prove.faults import SEVERAL, Planned, seconds
+from aigestion.prove.harm import Harm
 from aigestion.prove.history import Fault, History
 from aigestion.prove.network import NETWORK, fail_network
 from aigestion.prove.node import Node
@@ -12,6 +14,8 @@ from aigestion.prove.system import System
 
 PROVIDER_SECONDS = 2.5
 """How long the provider misbehaves: longer than its callers' patience."""
+PROVIDER_UNMET_SECONDS_MAX = 8.0
+"""And how long at most, if nobody has called it meanwhile."""
 TAKEOVER_SECONDS_MAX = 15.0
 PAUSE_AFTER_TAKEOVER_SECONDS = 1.0
 CALM_SECONDS_MAX = 30.0
@@ -21,6 +25,16 @@ CLOCK_STEP_SECONDS = 3_600
 UNHEARD_SECONDS = 0.6
 """How long a reader does not hear what the broker then loses."""
 POLL_SECONDS = 0.05
+
+
+class Done(NamedTuple):
+    """What a fault came to."""
+
+    victims: tuple[str, ...]
+    lost_messages: int = 0
+    """Acknowledged messages that the broker lost."""
+    met: list[float] | None = None
+    """As `Fault.met`."""
 
 
 class Injector:
@@ -33,7 +47,8 @@ class Injector:
     async def inject(self, plan: Planned) -> Fault:
         """Do it. Returns when what was killed is being started again."""
         fault = Fault(kind=plan.kind, victims=(), at=self._history.now())
-        fault.victims, fault.lost_messages = await self._done(plan)
+        fault.victims, fault.lost_messages, fault.met = await self._done(plan)
+        fault.ended_at = self._history.now()
         self._history.faults.append(fault)
         self._history.write("fault", fault)
         return fault
@@ -54,46 +69,47 @@ class Injector:
         asked = [node.get("/health/live") for node in self._system.nodes.values()]
         return sum(status != 200 for status, _ in await asyncio.gather(*asked))
 
-    async def _done(self, plan: Planned) -> tuple[tuple[str, ...], int]:
-        """(victims, acknowledged messages the broker lost)."""
+    async def _done(self, plan: Planned) -> Done:
         system = self._system
         if plan.kind in NETWORK:
-            return await fail_network(system.wires, plan), 0
+            victims, met = await fail_network(system.wires, plan, self._history.now)
+            return Done(victims, met=met)
         match plan.kind.partition("-"):
             case "kill", _, "nats":
                 await system.broker.kill()
-                return ("nats",), 0
+                return Done(("nats",))
             case "kill", _, "postgres":
                 await system.kill_postgres()
-                return ("postgres",), 0
+                return Done(("postgres",))
             case "kill", _, "several":
-                return await self._kill(self._some(plan.pick)), 0
+                return Done(await self._kill(self._some(plan.pick)))
             case "kill", _, "all":
-                return await self._kill((*system.nodes, "nats", "postgres")), 0
+                return Done(await self._kill((*system.nodes, "nats", "postgres")))
             case "kill", _, role:
-                return await self._kill((self._one(system.of_role(role), plan.pick).name,)), 0
+                return Done(await self._kill((self._one(system.of_role(role), plan.pick).name,)))
             case "broker", _, _:
-                return ("nats",), await system.broker.roll_back()
+                return Done(("nats",), await system.broker.roll_back())
             case "message", _, _:
                 [reader] = system.of_role("project")
                 wire = system.wires[f"{reader.name}→nats"]
                 erased = await system.broker.erase_unheard(reader, wire, UNHEARD_SECONDS)
-                return ("nats",), erased
+                return Done((reader.name, "nats"), erased)
             case "block", _, _:
-                return ("nats",), await system.broker.flip_bit(plan.pick)
+                return Done(("nats",), await system.broker.flip_bit(plan.pick))
             case "disk", _, _:
-                await system.broker.fill_disk(plan.lasts_seconds)
-                return ("nats",), 0
+                await system.broker.fill_disk(seconds(plan))
+                return Done(("nats",))
             case "clock", _, _:
-                return await self._step_clock(plan), 0
+                return Done(await self._step_clock(plan))
             case "views", _, _:
-                return await system.wipe_views(plan.pick), 0
+                wiped, served = await system.wipe_views(plan.pick)
+                return Done(wiped, met=[self._history.now()] if served else [])
             case "stream", _, _:
-                return ("nats",), await system.broker.empty()
+                return Done(("nats",), await system.broker.empty())
             case "provider", _, how:
                 return await self._misbehave(how)  # type: ignore[arg-type]
             case _:
-                return await self._pause_leader(), 0
+                return await self._pause_leader()
 
     async def _kill(self, names: Sequence[str]) -> tuple[str, ...]:
         engines = {"nats": self._system.broker.kill, "postgres": self._system.kill_postgres}
@@ -112,32 +128,37 @@ class Injector:
         step = 1 + int(pick * 1000) % 3
         return tuple(names[(first + step * n) % len(names)] for n in range(SEVERAL))
 
-    async def _misbehave(self, how: Mode) -> tuple[tuple[str, ...], int]:
-        self._system.provider.mode = how
+    async def _misbehave(self, how: Mode) -> Done:
+        provider = self._system.provider
+        harm = provider.harm = Harm(self._history.now)
+        provider.mode = how
         try:
+            until = self._history.now() + PROVIDER_UNMET_SECONDS_MAX
             await asyncio.sleep(PROVIDER_SECONDS)
+            while not harm.met and self._history.now() < until:
+                await asyncio.sleep(POLL_SECONDS)
         finally:
-            self._system.provider.mode = "well"
-        return ("provider",), 0
+            provider.mode, provider.harm = "well", None
+        return Done(("provider",), met=harm.met)
 
     async def _step_clock(self, plan: Planned) -> tuple[str, ...]:
         """One process's clock goes an hour forward or back for a while, and is right again at once."""
         nodes = list(self._system.nodes.values())
         scaled = plan.pick * len(nodes)
         node = nodes[int(scaled)]
-        seconds = CLOCK_STEP_SECONDS if scaled % 1 < 0.5 else -CLOCK_STEP_SECONDS
-        node.step_clock(seconds)
+        step = CLOCK_STEP_SECONDS if scaled % 1 < 0.5 else -CLOCK_STEP_SECONDS
+        node.step_clock(step)
         try:
-            await asyncio.sleep(plan.lasts_seconds)
+            await asyncio.sleep(seconds(plan))
         finally:
             node.step_clock(0)
-        return node.name, f"{seconds:+d} s"
+        return node.name, f"{step:+d} s"
 
-    async def _pause_leader(self) -> tuple[str, ...]:
+    async def _pause_leader(self) -> Done:
         """Stop the leading relay, take its lock from it as a dead machine's is taken, and wake it beside the next."""
         leader = await self._system.leading_relay()
         if leader is None or not leader.pause():
-            return ()
+            return Done((), met=[])
         try:
             await self._system.cut_sessions("relay")
             deadline = self._history.now() + TAKEOVER_SECONDS_MAX
@@ -148,4 +169,4 @@ class Injector:
             await asyncio.sleep(PAUSE_AFTER_TAKEOVER_SECONDS)
         finally:
             leader.resume()
-        return (leader.name,)
+        return Done((leader.name,))

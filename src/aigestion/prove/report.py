@@ -11,10 +11,10 @@ from aigestion.kernel.clock import utc_now
 from aigestion.prove.checker import Violation
 from aigestion.prove.evidence import Evidence
 from aigestion.prove.history import Fault, History
+from aigestion.prove.loudness import Verdict
 from aigestion.prove.machine import described
 
 NOT_CHECKED = (
-    "that every fault is told by a metric (P12)",
     "reports and vectors: ClickHouse and Qdrant are stood in for by doors to empty stores",
 )
 
@@ -29,6 +29,13 @@ class FaultLine(msgspec.Struct, frozen=True):
     recovery_seconds_max: float | None
     lost_messages: int
     """Messages the broker had acknowledged and then no longer had; the log gave them back."""
+    told_seconds_p50: float | None = None
+    """From the fault to the scrape of a metric that told it."""
+    told_seconds_max: float | None = None
+    told_by: tuple[str, ...] = ()
+    """The metrics that did so first, the commonest first."""
+    met_nothing: int = 0
+    """Faults that nothing met and nothing told."""
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -67,6 +74,7 @@ def reported(
     seed: int,
     history: History,
     evidence: Evidence,
+    verdicts: Sequence[Verdict],
     found: Sequence[Violation],
     kept: Path | None,
     left_out: Mapping[str, str],
@@ -86,7 +94,7 @@ def reported(
         machine=described(),
         seed=seed,
         seconds=round(history.now(), 1),
-        faults=_lines(history),
+        faults=_lines(history, verdicts),
         acked=outcomes["acked"],
         refused=outcomes["refused"],
         unknown=outcomes["unknown"],
@@ -104,10 +112,13 @@ def reported(
     )
 
 
-def _lines(history: History) -> list[FaultLine]:
+def _lines(history: History, verdicts: Sequence[Verdict]) -> list[FaultLine]:
     by_kind: dict[str, list[Fault]] = {}
     for fault in history.faults:
         by_kind.setdefault(fault.kind, []).append(fault)
+    told: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        told.setdefault(verdict.fault.kind, []).append(verdict)
     return [
         FaultLine(
             kind,
@@ -115,9 +126,23 @@ def _lines(history: History) -> list[FaultLine]:
             round(median(took), 2) if (took := _recoveries(history, faults)) else None,
             round(max(took), 2) if took else None,
             sum(fault.lost_messages for fault in faults),
+            *_told(told.get(kind, ())),
         )
         for kind, faults in sorted(by_kind.items())
     ]
+
+
+def _told(
+    verdicts: Sequence[Verdict],
+) -> tuple[float | None, float | None, tuple[str, ...], int]:
+    seconds = [one.seconds for one in verdicts if one.seconds is not None]
+    by = Counter(name for one in verdicts for name in one.by)
+    return (
+        round(median(seconds), 2) if seconds else None,
+        max(seconds, default=None),
+        tuple(name for name, _ in by.most_common()),
+        sum(one.outcome == "met nothing" for one in verdicts),
+    )
 
 
 def _recoveries(history: History, faults: Sequence[Fault]) -> list[float]:

@@ -5,8 +5,16 @@ import random
 import shutil
 import signal
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,8 +29,10 @@ from aigestion.prove.forked import FORK_SERVER
 from aigestion.prove.history import Fault, History
 from aigestion.prove.injector import Injector
 from aigestion.prove.load import Client, Tenant
+from aigestion.prove.loudness import deadline, judged, silences
 from aigestion.prove.machine import refuse_full_disk, refuse_small_machine
 from aigestion.prove.report import Report, reported
+from aigestion.prove.scrape import Scraper
 from aigestion.prove.starting import running_system
 from aigestion.prove.system import KEPT, System
 from aigestion.prove.usage import Usage
@@ -67,9 +77,8 @@ async def prove(
         async with running_system(folder, kinds, program) as system:
             rng = random.Random(seed)  # noqa: S311
             tenants = await _tenants(system, rng)
-            usage = Usage()
-            watching = asyncio.create_task(usage.watch(system))
-            try:
+            usage, scraper = Usage(), Scraper(history.now)
+            async with _beside(usage.watch(system), scraper.watch(list(system.nodes.values()))):
                 await _faults_under_load(
                     system, tenants, history, rng, faults, seed, minutes, kinds, say
                 )
@@ -79,21 +88,42 @@ async def prove(
                     restless = await _fresh_without_broker(system, tenants, history)
                 if not restless:
                     restless = await _holes_found_and_mended(system, history)
-            finally:
-                watching.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watching
+                await _listened(history, scraper)
             if before_check is not None:
                 await before_check(system)
             say("reading and checking")
             evidence = await gathered(
                 system, tenants, history, usage.rss_bytes_max, usage.descriptors_max
             )
-        found = [*restless, *violations(history, evidence)]
+        verdicts = judged(history.faults, scraper.series)
+        found = [*restless, *violations(history, evidence), *silences(verdicts)]
         for violation in found:
             history.write("violation", violation)
         kept = folder if keep else _kept(history, seed) if found else None
-        return reported(seed, history, evidence, found, kept, left_out)
+        return reported(seed, history, evidence, verdicts, found, kept, left_out)
+
+
+async def _listened(history: History, scraper: Scraper) -> None:
+    """Wait until every fault is told, or its time is over."""
+    for fault in history.faults:
+        while history.now() < deadline(fault) and any(
+            one.outcome == "silent" for one in judged([fault], scraper.series)
+        ):
+            await asyncio.sleep(REST_POLL_SECONDS)
+
+
+@asynccontextmanager
+async def _beside(*works: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """These go on inside the block; one that fails is an error at its end."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def _tenants(system: System, rng: random.Random) -> list[Tenant]:

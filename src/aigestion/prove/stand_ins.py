@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Literal, Self
 
 from aigestion.embedded.ports import LOOPBACK
+from aigestion.prove.harm import Harm
 from aigestion.prove.load import MARKER
 
 HANG_SECONDS = 30.0
@@ -98,6 +99,8 @@ class Provider:
 
     def __init__(self) -> None:
         self.mode: Mode = "well"
+        self.harm: Harm | None = None
+        """Where to note that a call was not answered well."""
         self.calls: Counter[str] = Counter()
         """How often it was asked about each marker."""
         self.completed: Counter[str] = Counter()
@@ -108,6 +111,8 @@ class Provider:
         markers = MARKER.findall(asked["messages"][-1]["content"])
         marker = markers[-1] if markers else ""
         self.calls[marker] += 1
+        if self.mode != "well" and self.harm is not None:
+            self.harm.lost()
         match self.mode:
             case "hang":
                 await asyncio.sleep(HANG_SECONDS)

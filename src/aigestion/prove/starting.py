@@ -58,7 +58,8 @@ async def running_system(
         for name in owner:
             del system.environment[name]
         for name, target in _edges(system, servers[0]):
-            system.wires[name] = await stack.enter_async_context(Wire(target))
+            wire = Wire(target, waits_idle=name.endswith("→provider"))
+            system.wires[name] = await stack.enter_async_context(wire)
         _make_nodes(system)
         for node in system.nodes.values():
             stack.push_async_callback(node.end)

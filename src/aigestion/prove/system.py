@@ -68,20 +68,23 @@ class System:
             await self.postgres.stop()
             await self.postgres.start()
 
-    async def wipe_views(self, pick: float) -> tuple[str, ...]:
-        """Drop the tables of one read model, or one time in three of all, behind the system's back; which."""
+    async def wipe_views(self, pick: float) -> tuple[tuple[str, ...], bool]:
+        """Drop the tables of one read model, or one time in three of all, behind the system's back.
+
+        Which, and whether one of them serves or is being built: nobody looks at a retired one.
+        """
         with suppress(OSError, TimeoutError, asyncpg.PostgresError):
             owner = await asyncpg.connect(self.postgres.owner_url, timeout=3, command_timeout=10)
             try:
-                names = [row["name"] for row in await owner.fetch(_VIEWS)]
+                views = await owner.fetch(_VIEWS)
                 if pick < ALL_VIEWS:
-                    names = names[int(pick / ALL_VIEWS * len(names)) :][:1]
-                for name in names:
-                    await owner.execute(f'DROP SCHEMA "{name}" CASCADE')
-                return tuple(names)
+                    views = views[int(pick / ALL_VIEWS * len(views)) :][:1]
+                for view in views:
+                    await owner.execute(f'DROP SCHEMA "{view["name"]}" CASCADE')
+                return tuple(view["name"] for view in views), any(view["used"] for view in views)
             finally:
                 await owner.close()
-        return ()
+        return (), False
 
     async def leading_relay(self) -> Node | None:
         """The relay that says it leads; a stopped one says nothing."""
@@ -136,6 +139,10 @@ SELECT count(*) FROM (
 ) AS ended
 """
 _VIEWS = """
-SELECT nspname AS name FROM pg_namespace
+SELECT nspname AS name, EXISTS (
+    SELECT FROM views.views WHERE state IN ('active', 'building')
+    AND format('%s_v%s_g%s', projection, version, generation) = nspname
+) AS used
+FROM pg_namespace
 WHERE to_regclass(quote_ident(nspname) || '.checkpoint') IS NOT NULL ORDER BY nspname
 """

@@ -10,6 +10,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from aigestion.embedded.ports import LOOPBACK
+from aigestion.prove.harm import Harm
 
 READ_BYTES_MAX = 65536
 KEEPALIVE_SECONDS = 10.0
@@ -23,7 +24,8 @@ Address = tuple[str, int]
 class Wire:
     """Forwards to one address. All faults are for what goes through it now, and for what comes while they last."""
 
-    def __init__(self, target: Callable[[], Address]) -> None:
+    def __init__(self, target: Callable[[], Address], *, waits_idle: bool = False) -> None:
+        """`waits_idle`: its connections ask and are answered, and nobody misses one that has been answered."""
         self.port = 0
         self.requests = _open_gate()
         """Clear it to hold what goes to the server; set it to deliver that, as the network's repeats do."""
@@ -34,7 +36,10 @@ class Wire:
         """Each piece waits for a random time up to this."""
         self.bytes_per_second: float | None = None
         """Of one connection, each way."""
+        self.harm: Harm | None = None
+        """Where to note what meets the fault there is."""
         self._target = target
+        self._waits_idle = waits_idle
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -59,10 +64,13 @@ class Wire:
         self.refusing = False
         self.delay_seconds_max = 0.0
         self.bytes_per_second = None
+        self.harm = None
 
     def reset(self) -> None:
         """Reset every connection on both sides."""
         for link in self._links:
+            if self.harm is not None and link.is_used:
+                self.harm.lost()
             link.forgotten = True
             _reset(link.client)
             _reset(link.server)
@@ -79,7 +87,7 @@ class Wire:
     def forget(self) -> None:
         """Half-open: neither side is told, and what they send goes nowhere, as after a firewall's restart."""
         for link in self._links:
-            link.forgotten = True
+            link.forgotten, link.harm = True, self.harm
             if link.probes:
                 loop = asyncio.get_running_loop()
                 loop.call_later(KEEPALIVE_SECONDS, link.server.transport.abort)
@@ -97,10 +105,16 @@ class Wire:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A connection comes about when both directions work, and not before.
+        harm, now = self.harm, asyncio.get_running_loop().time
+        began = now()
         await self.requests.wait()
         await self.replies.wait()
+        if harm is not None:
+            harm.late(now() - began)
         try:
             if self.refusing:
+                if self.harm is not None:
+                    self.harm.lost()
                 raise ConnectionRefusedError
             up_reader, up_writer = await asyncio.open_connection(*self._target())
         except OSError:
@@ -126,21 +140,28 @@ class Wire:
         with suppress(OSError):
             while chunk := await source.read(READ_BYTES_MAX):
                 link.probes = link.probes or (to_server and _PROBES in chunk)
+                link.is_used = to_server or not self._waits_idle
                 await self._travel(len(chunk), to_server=to_server)
                 if not link.forgotten:
                     sink.write(chunk)
                     await sink.drain()
+                elif link.harm is not None:
+                    link.harm.lost()
         await self._travel(0, to_server=to_server)
         if not link.forgotten:
             sink.close()
 
     async def _travel(self, size: int, *, to_server: bool) -> None:
         """As long as it takes."""
+        harm, now = self.harm, asyncio.get_running_loop().time
+        began = now()
         if self.delay_seconds_max:
             await asyncio.sleep(random.uniform(0, self.delay_seconds_max))  # noqa: S311
         if self.bytes_per_second:
             await asyncio.sleep(size / self.bytes_per_second)
         await (self.requests if to_server else self.replies).wait()
+        if harm is not None and size:
+            harm.late(now() - began)
 
 
 def through(wire: Wire, url: str) -> str:
@@ -157,6 +178,10 @@ class _Link:
         self.client = client
         self.server = server
         self.forgotten = False
+        self.harm: Harm | None = None
+        """Of the fault that made it forgotten."""
+        self.is_used = True
+        """Whether somebody would miss it."""
         self.probes = False
         """Whether the server was asked to find out by itself that its peer is gone."""
 

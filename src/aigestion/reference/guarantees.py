@@ -53,6 +53,11 @@ PROMISES = (
         "Bounded",
         "An answer begins within ten seconds, if only with 503; no process takes over 1 GiB or 512 descriptors.",
     ),
+    (
+        "Loud",
+        "Every fault changes a metric that stands for its kind by 15 seconds after its end. A fault that nothing "
+        "met can change nothing: how many those were stands beside it.",
+    ),
 )
 LOSSES = (
     "**PostgreSQL's disk.** The log is there and nowhere else: if that disk is lost, or lies about what it has "
@@ -138,7 +143,10 @@ def _run(report: Report) -> str:
         f"the slowest answer after {report.slowest_seconds:.1f} s, at most {report.provider_calls_max} calls to "
         f"the model a question, {report.rss_mib_max} MiB and {report.descriptors_max} descriptors a process.",
         table(
-            ("Fault", "Times", "Recovery p50", "Max", "Acked messages the broker lost"),
+            (
+                *("Fault", "Times", "Recovery p50", "Max", "Told within p50", "Max", "Told by"),
+                *("Met nothing", "Acked messages the broker lost"),
+            ),
             [_row(line) for line in report.faults],
         ),
     )
@@ -147,9 +155,14 @@ def _run(report: Report) -> str:
 def _row(line: FaultLine) -> tuple[str, ...]:
     seconds = [
         "-" if value is None else f"{value:.2f} s"
-        for value in (line.recovery_seconds_p50, line.recovery_seconds_max)
+        for value in (
+            *(line.recovery_seconds_p50, line.recovery_seconds_max),
+            *(line.told_seconds_p50, line.told_seconds_max),
+        )
     ]
-    return f"`{line.kind}`", str(line.count), *seconds, str(line.lost_messages or "-")
+    told_by = ", ".join(f"`{name}`" if "_" in name else name for name in line.told_by)
+    counts = (str(line.met_nothing or "-"), str(line.lost_messages or "-"))
+    return f"`{line.kind}`", str(line.count), *seconds, told_by or "-", *counts
 
 
 if __name__ == "__main__":

@@ -15,7 +15,10 @@ def test_it_has_the_figures_of_every_run_and_all_that_is_not_promised() -> None:
 
     assert "## 3 faults, seed 7" in told
     assert "## 3 faults, seed 8" in told
-    assert "| `kill-nats` | 3 | 0.20 s | 0.30 s | 41 |" in told
+    assert (
+        "| `kill-nats` | 3 | 0.20 s | 0.30 s | 0.90 s | 1.40 s | away, `engine_up` | 1 | 41 |"
+        in told
+    )
     assert all(loss in told for loss in LOSSES)
     assert "- disk-full: not root\n" in told
 
@@ -41,7 +44,7 @@ def _report(
         machine="2 cores",
         seed=seed,
         seconds=61.5,
-        faults=[FaultLine("kill-nats", 3, 0.2, 0.3, 41)],
+        faults=[FaultLine("kill-nats", 3, 0.2, 0.3, 41, 0.9, 1.4, ("away", "engine_up"), 1)],
         acked=900,
         refused=0,
         unknown=1,
