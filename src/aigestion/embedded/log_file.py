@@ -8,7 +8,12 @@ LOG_BYTES_MAX = 8 * 1024 * 1024
 """Beyond this the log becomes `<name>.log.1`, in place of the one before it."""
 TAIL_BYTES_MAX = 16 * 1024
 LINE_CHARS_MAX = 300
-_GRAVE = ("FATAL", "PANIC", "[FTL]", "nats-server:", "initdb: error", "cannot launch")
+_GRAVE = (
+    *("FATAL", "PANIC", "[FTL]", "nats-server:", "initdb: error", "cannot launch"),
+    "No space left on device",
+)
+_TO_OTHERS = ("the database system is", "terminating connection")
+"""What a client of a server that starts or ends is told does not tell why."""
 
 
 def open_log(path: Path) -> int:
@@ -40,5 +45,9 @@ def last_words(path: Path, since: int = 0) -> str:
     except FileNotFoundError:
         lines = []
     said = [line.strip() for line in lines if line.strip()]
-    grave = [line for line in said if any(mark in line for mark in _GRAVE)]
+    grave = [
+        line
+        for line in said
+        if any(mark in line for mark in _GRAVE) and not any(words in line for words in _TO_OTHERS)
+    ]
     return (grave or said or ["it said nothing"])[-1][:LINE_CHARS_MAX]

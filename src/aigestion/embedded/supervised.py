@@ -167,7 +167,7 @@ class Supervised:
                 await self._launch()
                 _log.warning("%s runs again", engine)
             except Exception as error:  # whatever it is, an engine is never given up
-                self._state = State.FAILED
+                self._note_end()
                 _log.error("%s does not come back: %s", engine, error)
 
     async def _until_ended(self) -> None:
@@ -185,12 +185,18 @@ class Supervised:
                     await self._end()
         finally:
             ended.cancel()
+        self._note_end()
+        if (last := self._last_exit) is not None:
+            said = last.last_words
+            _log.error("%s ended (%s); it said last: %s", self._command.engine, last.code, said)
+
+    def _note_end(self) -> None:
+        """It has ended, or has not even started; who waits for its end waits for the next one's."""
         self._state = State.FAILED
-        words = log_file.last_words(self._command.log, self._said_before)
-        self._last_exit = Exit(process.returncode or 0, datetime.now(UTC), words)
-        _log.error(
-            "%s ended (%s); it said last: %s", self._command.engine, process.returncode, words
-        )
+        process, self._process = self._process, None
+        if process is not None:
+            words = log_file.last_words(self._command.log, self._said_before)
+            self._last_exit = Exit(process.returncode or 0, datetime.now(UTC), words)
 
     async def _end(self) -> None:
         """Send one signal after the other until it has ended; the last is SIGKILL."""

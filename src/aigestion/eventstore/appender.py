@@ -133,7 +133,7 @@ class Appender:
     async def _sort_out(self, lane: AppendConnection, group: AppendGroup, error: Exception) -> None:
         """Nothing of the group is recorded. If one request is to blame, the others must not pay."""
         if not _is_about_values(error):
-            group.fail(_unavailable(f"The log cannot take it now; nothing was recorded: {error}"))
+            group.fail(_unavailable(f"{_trouble(error)}; nothing was recorded."))
         elif len(group.requests) == 1:
             group.fail(_reason(error))
         else:
@@ -194,6 +194,12 @@ def _is_about_values(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError)
     return True
+
+
+def _trouble(error: Exception) -> str:
+    if isinstance(error, asyncpg.DiskFullError):
+        return "The log cannot take it now: its disk is full"
+    return f"The log cannot take it now: {error}"
 
 
 def _reason(error: Exception) -> AIGestionError:

@@ -24,6 +24,7 @@ WEIGHTS: dict[str, int] = {
     "block-damaged": 3,
     "views-wiped": 3,
     "disk-full": 2,
+    "postgres-disk-full": 2,
     "clock-step": 4,
     "provider-hang": 3,
     "provider-429": 3,
@@ -35,7 +36,7 @@ WEIGHTS: dict[str, int] = {
     "throttle": 2,
 }
 """How often each kind comes, beside the others."""
-SLOW = ("partition", "delay", "throttle", "clock-step", "disk-full")
+SLOW = ("partition", "delay", "throttle", "clock-step", "disk-full", "postgres-disk-full")
 """Kinds that show only as long as they last."""
 SLOW_SECONDS_MIN = 2.5
 """They last longer than the pause between two looks: what is gone before the second one nobody can tell."""

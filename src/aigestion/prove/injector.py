@@ -99,6 +99,10 @@ class Injector:
             case "disk", _, _:
                 await system.broker.fill_disk(seconds(plan))
                 return Done(("nats",))
+            case "postgres", _, _:
+                harm = Harm(self._history.now)
+                await system.fill_postgres_disk(seconds(plan), harm)
+                return Done(("postgres",), met=harm.met)
             case "clock", _, _:
                 return Done(await self._step_clock(plan))
             case "views", _, _:

@@ -68,6 +68,8 @@ def signals(fault: Fault) -> list[tuple[Signal, ...]]:
             return _lost(fault, *told_there, holes, _restarted(reader))
         case "disk", _, _:
             return [(Signal("rose", "relay_retries_total"), *_killed("nats"))]
+        case "postgres", _, _:
+            return [_killed("postgres")]
         case "views", _, _:
             return [(Signal("rose", "projection_rebuilds_total"), _restarted("project"))]
         case "clock", _, _:

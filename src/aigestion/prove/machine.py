@@ -15,6 +15,9 @@ from aigestion.kernel.errors import Misconfigured
 FREE_BYTES_MIN = 1024 * 1024 * 1024
 MEMORY_BYTES_MIN = 3 * 1024 * 1024 * 1024
 MOUNT_SECONDS_MAX = 10.0
+RESIZE_TRIES = 5
+ROOM_BYTES = 64 * 1024
+"""What a disk may grow by while it is made smaller."""
 
 
 def refuse_full_disk(folder: Path) -> None:
@@ -62,16 +65,16 @@ def cannot() -> dict[str, str]:
     """Kinds of faults that cannot be had here, and why."""
     found = {}
     if not _may_mount():
-        found["disk-full"] = (
-            "only root, where it may mount, gives the broker a small disk of its own"
-        )
+        why = "only root, where it may mount, gives {} a small disk of its own"
+        found["disk-full"] = why.format("the broker")
+        found["postgres-disk-full"] = why.format("PostgreSQL")
     return found
 
 
 @contextmanager
 def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
     """A disk in memory, mounted on the folder inside the block. `OSError` if that may not be."""
-    mount = ("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder))
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=700", "tmpfs", str(folder))
     if (code := _ran(*mount)) != 0:
         raise PermissionError(f"mount ended with {code}")
     try:
@@ -79,6 +82,20 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
     finally:
         if _ran("umount", str(folder)) != 0:
             _ran("umount", "--lazy", str(folder))
+
+
+def resize(folder: Path, size_bytes: int | None) -> None:
+    """Give a small disk another size; for None, just what is on it now. `OSError` if that may not be.
+
+    Cheaper than a file that takes all the room: that file would be in memory.
+    """
+    for _ in range(RESIZE_TRIES):
+        found = os.statvfs(folder)
+        used = (found.f_blocks - found.f_bfree) * found.f_frsize
+        size = used + ROOM_BYTES if size_bytes is None else size_bytes
+        if _ran("mount", "-o", f"remount,size={size}", str(folder)) == 0:
+            return
+    raise PermissionError(f"{folder} cannot be given another size")
 
 
 def fill(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from aigestion.prove.broker import Broker
 from aigestion.prove.forked import FORK_SERVER, fork_server
 from aigestion.prove.machine import small_disk
 from aigestion.prove.node import Node
+from aigestion.prove.postgres_disk import SETTINGS_ON_SMALL_DISK, on_small_disk
 from aigestion.prove.stand_ins import LocalServer, Provider, clickhouse_door, qdrant_door
 from aigestion.prove.system import ROLES, System
 from aigestion.prove.wire import Address, Wire, through
@@ -41,7 +42,10 @@ async def running_system(
         if "disk-full" in kinds:
             system.data_dir.nats.mkdir(mode=0o700)
             stack.enter_context(small_disk(system.data_dir.nats, BROKER_DISK_MEBIBYTES))
-        system.postgres = EmbeddedPostgres(system.data_dir)
+        if "postgres-disk-full" in kinds:
+            await _postgres_on_small_disk(system, stack)
+        else:
+            system.postgres = EmbeddedPostgres(system.data_dir)
         system.broker = Broker(system.data_dir)
         stack.push_async_callback(system.postgres.stop)
         stack.push_async_callback(system.broker.stop)
@@ -67,6 +71,16 @@ async def running_system(
         await system.ready()
         await system.broker.copy()
         yield system
+
+
+async def _postgres_on_small_disk(system: System, stack: AsyncExitStack) -> None:
+    """Its cluster is made where there is room, and moved."""
+    system.postgres = EmbeddedPostgres(system.data_dir, settings=SETTINGS_ON_SMALL_DISK)
+    try:
+        await system.postgres.start()
+    finally:
+        await system.postgres.stop()
+    stack.enter_context(on_small_disk(system.data_dir.postgres))
 
 
 def _edges(system: System, provider: LocalServer) -> Iterator[tuple[str, Callable[[], Address]]]:

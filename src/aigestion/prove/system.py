@@ -12,8 +12,10 @@ from aigestion.embedded.postgres import EmbeddedPostgres
 from aigestion.kernel.errors import Unavailable
 from aigestion.prove.broker import Broker, kill_tree
 from aigestion.prove.forked import ForkServer
+from aigestion.prove.harm import Harm
 from aigestion.prove.load import Tenant
 from aigestion.prove.node import Node
+from aigestion.prove.postgres_disk import fill_disk
 from aigestion.prove.stand_ins import Provider
 from aigestion.prove.wire import Wire
 
@@ -67,6 +69,11 @@ class System:
             kill_tree(self.data_dir.run / "postgres.pid", "postgres")
             await self.postgres.stop()
             await self.postgres.start()
+
+    async def fill_postgres_disk(self, seconds: float, harm: Harm) -> None:
+        """No room for the log, for so long; `harm` is told when it is met."""
+        async with self._postgres_turn:
+            await fill_disk(self.data_dir.postgres, self.postgres.owner_url, seconds, harm)
 
     async def wipe_views(self, pick: float) -> tuple[tuple[str, ...], bool]:
         """Drop the tables of one read model, or one time in three of all, behind the system's back.

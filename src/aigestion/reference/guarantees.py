@@ -79,7 +79,6 @@ LOSSES = (
 )
 NEVER_TRIED = (
     "power loss",
-    "a full disk under PostgreSQL",
     "the clocks of PostgreSQL and NATS",
     "several brokers or a PostgreSQL with replicas",
     "a restore from a backup",

@@ -7,7 +7,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -18,6 +18,7 @@ from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.postgres import RUNTIME_ROLE, EmbeddedPostgres
 from aigestion.embedded.supervised import State
 from aigestion.kernel.errors import Unavailable
+from tests.support.disks import disk, fill
 from tests.support.processes import family_of, is_alive, kill_9, status_of, until
 
 STOP_SECONDS_MAX = 4
@@ -75,6 +76,41 @@ async def test_it_is_durable_checksummed_and_on_the_loopback_only(data_dir: Data
 
     assert found == expected
     assert locale == "bC.UTF-8"
+
+
+async def test_a_full_disk_is_named_and_survived(home: Path) -> None:
+    with disk(home, mebibytes=400):
+        data_dir = DataDir(home / "data")
+        with data_dir.locked():
+            async with running(data_dir) as postgres:
+                await ask(postgres.owner_url, "CREATE TABLE kept AS SELECT 7 AS n")
+                fill(home / "filler", mebibytes_left=0)
+                await _write_until_it_ends(postgres)
+                await until(lambda: "No space left on device" in _last_words_of(postgres))
+
+                (home / "filler").unlink()
+                await until(lambda: _is_ready(postgres), seconds=40)
+                assert await ask(postgres.owner_url, "SELECT n FROM kept") == 7
+                await ask(postgres.owner_url, "UPDATE kept SET n = 8")
+
+
+async def _write_until_it_ends(postgres: EmbeddedPostgres) -> None:
+    """The journal's spare files are used up one by one; then the server ends itself."""
+    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        owner = await asyncpg.connect(postgres.owner_url, timeout=5)
+        for _ in range(40):
+            await owner.execute("SELECT pg_logical_emit_message(false, 'x', 'x'), pg_switch_wal()")
+        pytest.fail("the disk was never full")
+
+
+def _is_ready(postgres: EmbeddedPostgres) -> bool:
+    status = postgres.status()
+    return status is not None and status.state == State.READY
+
+
+def _last_words_of(postgres: EmbeddedPostgres) -> str:
+    status = postgres.status()
+    return status.last_exit.last_words if status is not None and status.last_exit else ""
 
 
 async def test_data_port_and_passwords_survive_a_restart(data_dir: DataDir) -> None:

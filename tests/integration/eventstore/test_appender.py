@@ -259,6 +259,28 @@ async def test_a_request_postgres_refuses_costs_only_its_own_caller(database_url
         assert sorted(one for one in answers if isinstance(one, int)) == [1, 2, 3]
 
 
+async def test_a_full_disk_is_said_and_nothing_is_recorded(
+    database_url: str, owner: "asyncpg.Connection[Any]"
+) -> None:
+    await owner.execute(_FULL)
+    event = new_event()
+    async with running(await migrated(database_url)) as log:
+        with pytest.raises(Unavailable, match="its disk is full; nothing was recorded"):
+            await log.append([event])
+        assert await positions(owner, [event]) == []
+
+        await owner.execute("DROP TRIGGER full_disk ON log.events")
+        assert await log.append([event]) == 1
+
+
+_FULL = """
+CREATE FUNCTION pg_temp_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'could not extend file "base/5/1"' USING ERRCODE = 'disk_full';
+END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON log.events EXECUTE FUNCTION pg_temp_full();
+"""
+
+
 async def test_a_callers_cancellation_while_its_group_commits_breaks_nobody(
     database_url: str, owner: "asyncpg.Connection[Any]"
 ) -> None:

@@ -42,6 +42,8 @@ def test_bounding_a_log_that_is_not_there_is_no_fault(tmp_path: Path) -> None:
         (b"\n \n", "it said nothing"),
         (b"LOG: starting\nLOG: stopped\n", "LOG: stopped"),
         (b"FATAL: no room\nLOG: database system is shut down\n", "FATAL: no room"),
+        (b"PANIC: no room\nFATAL: the database system is in recovery mode\n", "PANIC: no room"),
+        (b"ERROR: No space left on device\nLOG: bye\n", "ERROR: No space left on device"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"x" * 5000, "x" * 300),
     ],

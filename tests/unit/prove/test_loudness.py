@@ -28,6 +28,7 @@ VICTIMS: dict[str, tuple[str, ...]] = {
     "kill-project": ("project-1",),
     "kill-agents": ("agents-1",),
     "kill-postgres": ("postgres",),
+    "postgres-disk-full": ("postgres",),
     "kill-several": ("api-1", "relay-2", "nats"),
     "kill-all": (*NODES, "nats", "postgres"),
     "pause-relay": ("relay-1",),

@@ -1,0 +1,66 @@
+"""A disk of PostgreSQL's own that can be full. What it writes then fails, and its journal, for which it ends itself."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from aigestion.embedded.postgres import SETTINGS
+from aigestion.prove.harm import Harm
+from aigestion.prove.machine import resize, small_disk
+
+MEBIBYTES = 4096
+"""At most; it takes what is on it."""
+SEGMENTS_MAX = 40
+CONNECT_SECONDS_MAX = 2.0
+SETTINGS_ON_SMALL_DISK = {**SETTINGS, "min_wal_size": "32MB", "max_wal_size": "128MB"}
+_USE_UP_SEGMENT = (
+    "SELECT pg_logical_emit_message(false, 'prove', repeat('.', 1000)), pg_switch_wal()"
+)
+
+
+@contextmanager
+def on_small_disk(cluster: Path) -> Iterator[None]:
+    """Move a cluster at rest to a disk of its own inside the block; what is on that is gone after it."""
+    aside = cluster.with_name("postgres.aside")
+    cluster.rename(aside)
+    cluster.mkdir(mode=0o700)
+    with small_disk(cluster, MEBIBYTES):
+        for found in aside.iterdir():
+            shutil.move(found, cluster / found.name)
+        yield
+
+
+async def fill_disk(cluster: Path, owner_url: str, seconds: float, harm: Harm) -> None:
+    """No room for so long. Half the time nothing is forced; then the journal's spare files are used up.
+
+    Without that it would write on for minutes into files that it has made in advance.
+    """
+    await asyncio.to_thread(resize, cluster, None)
+    try:
+        await asyncio.sleep(seconds / 2)
+        async with asyncio.timeout(seconds / 2):
+            await _use_up_journal(owner_url)
+            harm.lost()
+            await asyncio.sleep(seconds)
+    except TimeoutError:
+        pass
+    finally:
+        await asyncio.to_thread(resize, cluster, MEBIBYTES << 20)
+
+
+async def _use_up_journal(owner_url: str) -> None:
+    """Until the server can write no more, or is gone already."""
+    try:
+        owner = await asyncpg.connect(owner_url, timeout=CONNECT_SECONDS_MAX)
+        try:
+            for _ in range(SEGMENTS_MAX):
+                await owner.execute(_USE_UP_SEGMENT)
+        finally:
+            owner.terminate()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return
+    await asyncio.Event().wait()  # there was room after all: nothing met it
