@@ -27,7 +27,8 @@ SENDS_PER_REQUEST_MAX = 3
 OUTAGE_PATIENCE_SECONDS = 3.0
 """How long callers wait for a database that has gone away; later ones are told at once."""
 RECONNECT_PAUSE_MIN_SECONDS = 0.05
-RECONNECT_PAUSE_MAX_SECONDS = 1.0
+RECONNECT_PAUSE_MAX_SECONDS = 0.3
+"""A server that starts again is there within a second; nobody shall wait as long again to find out."""
 RETRY_AFTER_SECONDS = 1
 
 _LOG = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -15,9 +15,6 @@ from aigestion.kernel.errors import Misconfigured
 FREE_BYTES_MIN = 1024 * 1024 * 1024
 MEMORY_BYTES_MIN = 3 * 1024 * 1024 * 1024
 MOUNT_SECONDS_MAX = 10.0
-RESIZE_TRIES = 5
-ROOM_BYTES = 64 * 1024
-"""What a disk may grow by while it is made smaller."""
 
 
 def refuse_full_disk(folder: Path) -> None:
@@ -64,9 +61,10 @@ def described() -> str:
 def cannot() -> dict[str, str]:
     """Kinds of faults that cannot be had here, and why."""
     found = {}
-    if not _may_mount():
-        why = "only root, where it may mount, gives {} a small disk of its own"
+    why = "only root, where it may mount, gives {} a small disk of its own"
+    if not _may(lambda folder: small_disk(folder / "disk", 1)):
         found["disk-full"] = why.format("the broker")
+    if not _may(lambda folder: disk_in_file(folder / "disk", folder / "image", 16)):
         found["postgres-disk-full"] = why.format("PostgreSQL")
     return found
 
@@ -74,28 +72,37 @@ def cannot() -> dict[str, str]:
 @contextmanager
 def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
     """A disk in memory, mounted on the folder inside the block. `OSError` if that may not be."""
-    mount = ("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=700", "tmpfs", str(folder))
-    if (code := _ran(*mount)) != 0:
+    options = ("-t", "tmpfs", "-o", f"size={mebibytes}m,mode=700")
+    with _mounted(*options, "tmpfs", str(folder)):
+        yield
+
+
+@contextmanager
+def _mounted(*arguments: str) -> Iterator[None]:
+    if (code := _ran("mount", *arguments)) != 0:
         raise PermissionError(f"mount ended with {code}")
+    folder = arguments[-1]
     try:
         yield
     finally:
-        if _ran("umount", str(folder)) != 0:
-            _ran("umount", "--lazy", str(folder))
+        if _ran("umount", folder) != 0:
+            _ran("umount", "--lazy", folder)
 
 
-def resize(folder: Path, size_bytes: int | None) -> None:
-    """Give a small disk another size; for None, just what is on it now. `OSError` if that may not be.
+@contextmanager
+def disk_in_file(folder: Path, image: Path, mebibytes: int) -> Iterator[None]:
+    """A disk in a file, mounted on the folder inside the block: its writes cost what the file's disk takes.
 
-    Cheaper than a file that takes all the room: that file would be in memory.
+    The file is as large as what was ever on it. `OSError` if that may not be.
     """
-    for _ in range(RESIZE_TRIES):
-        found = os.statvfs(folder)
-        used = (found.f_blocks - found.f_bfree) * found.f_frsize
-        size = used + ROOM_BYTES if size_bytes is None else size_bytes
-        if _ran("mount", "-o", f"remount,size={size}", str(folder)) == 0:
-            return
-    raise PermissionError(f"{folder} cannot be given another size")
+    with image.open("wb") as file:
+        file.truncate(mebibytes << 20)
+    lazy = "lazy_itable_init=1,lazy_journal_init=1,nodiscard"
+    if (code := _ran("mkfs.ext4", "-q", "-F", "-m", "0", "-E", lazy, str(image))) != 0:
+        raise PermissionError(f"mkfs.ext4 ended with {code}")
+    with _mounted("-o", "loop", str(image), str(folder)):
+        folder.chmod(0o700)
+        yield
 
 
 def fill(folder: Path) -> Path:
@@ -108,21 +115,21 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def _may_mount() -> bool:
+def _may(disk: Callable[[Path], AbstractContextManager[None]]) -> bool:
     if os.geteuid() != 0:
         return False
-    folder = Path(tempfile.mkdtemp(prefix="aigestion-prove-"))
-    try:
-        with small_disk(folder, 1):
-            return True
-    except OSError:
-        return False
-    finally:
-        folder.rmdir()
+    with tempfile.TemporaryDirectory(prefix="aigestion-prove-") as name:
+        folder = Path(name)
+        (folder / "disk").mkdir()
+        try:
+            with disk(folder):
+                return True
+        except OSError:
+            return False
 
 
 def _ran(*command: str) -> int:
-    with suppress(subprocess.TimeoutExpired):
+    with suppress(subprocess.TimeoutExpired, FileNotFoundError):
         done = subprocess.run(  # noqa: S603
             command, capture_output=True, timeout=MOUNT_SECONDS_MAX, check=False
         )

@@ -10,12 +10,12 @@ import asyncpg
 
 from aigestion.embedded.postgres import SETTINGS
 from aigestion.prove.harm import Harm
-from aigestion.prove.machine import resize, small_disk
+from aigestion.prove.machine import disk_in_file, fill
 
 MEBIBYTES = 4096
-"""At most; it takes what is on it."""
 SEGMENTS_MAX = 40
 CONNECT_SECONDS_MAX = 2.0
+IMAGE = "postgres.img"
 SETTINGS_ON_SMALL_DISK = {**SETTINGS, "min_wal_size": "32MB", "max_wal_size": "128MB"}
 _USE_UP_SEGMENT = (
     "SELECT pg_logical_emit_message(false, 'prove', repeat('.', 1000)), pg_switch_wal()"
@@ -24,13 +24,14 @@ _USE_UP_SEGMENT = (
 
 @contextmanager
 def on_small_disk(cluster: Path) -> Iterator[None]:
-    """Move a cluster at rest to a disk of its own inside the block; what is on that is gone after it."""
+    """Move a cluster at rest to a disk of its own inside the block; after it the disk is in the file `IMAGE`."""
     aside = cluster.with_name("postgres.aside")
     cluster.rename(aside)
     cluster.mkdir(mode=0o700)
-    with small_disk(cluster, MEBIBYTES):
+    with disk_in_file(cluster, cluster.with_name(IMAGE), MEBIBYTES):
         for found in aside.iterdir():
             shutil.move(found, cluster / found.name)
+        aside.rmdir()
         yield
 
 
@@ -39,7 +40,7 @@ async def fill_disk(cluster: Path, owner_url: str, seconds: float, harm: Harm) -
 
     Without that it would write on for minutes into files that it has made in advance.
     """
-    await asyncio.to_thread(resize, cluster, None)
+    ballast = await asyncio.to_thread(fill, cluster)
     try:
         await asyncio.sleep(seconds / 2)
         async with asyncio.timeout(seconds / 2):
@@ -49,7 +50,7 @@ async def fill_disk(cluster: Path, owner_url: str, seconds: float, harm: Harm) -
     except TimeoutError:
         pass
     finally:
-        await asyncio.to_thread(resize, cluster, MEBIBYTES << 20)
+        ballast.unlink(missing_ok=True)
 
 
 async def _use_up_journal(owner_url: str) -> None:
