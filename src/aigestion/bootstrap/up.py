@@ -3,13 +3,15 @@
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from functools import partial
 
 import msgspec
 from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
 
 from aigestion import __version__
+from aigestion.agents.worker import AgentWorker
 from aigestion.audit.notary import Notary
 from aigestion.audit.notary_metrics import notary_metrics
 from aigestion.bootstrap.agents import agent_worker
@@ -49,6 +51,7 @@ from aigestion.observability.metrics import (
     subscription_metrics,
 )
 from aigestion.projections.keeping import keep_read_models
+from aigestion.readcache.cached import Cached
 from aigestion.settings import Settings
 
 REBUILD_PACE = 0.3
@@ -73,12 +76,7 @@ async def run_up(
     _refuse_unfit(settings)
     data_dir = DataDir(settings.data_dir)
     async with process() as (this, stack):
-        stack.enter_context(data_dir.locked())
-        (data_dir.path / CONNECT_FILE).unlink(missing_ok=True)
-        if search is not None:
-            data_dir.search = search
-        engines = await stack.enter_async_context(embedded_engines(data_dir))
-        await this.runs("grants", keep_grants(data_dir, engines.nats.port))
+        engines = await _engines(this, stack, data_dir, search)
         settings = engines.on(settings)
         log = await stack.enter_async_context(_log(settings, engines, data_dir))
         await assert_safe(log.url)
@@ -105,27 +103,13 @@ async def run_up(
         await this.runs("agents", worker.run())
         live = await live_hub(stack, app)
         vitals = Vitals(log.url, app)
-        vitals.also({**stores.health, **volatile.health})
+        of_others = {**stores.health, **volatile.health}
+        vitals.also(of_others)
         await this.runs("engines", vitals.watch())
         await this.runs("head", watch_head(watch, vitals.head, partial(_positions, side, relay)))
         operator_key = _operator_key(data_dir)
-        health = {
-            **log_health(log, vitals),
-            **relay_health(relay),
-            **stores.health,
-            **volatile.health,
-        }
-        metrics = registry_of(
-            log_metrics(watch),
-            vitals.metrics(),
-            relay_metrics(relay, watch),
-            broker_metrics(lambda: mirror.missing),
-            notary_metrics(notary),
-            subscription_metrics(side.subscription),
-            projection_metrics(side.progress, watch),
-            agent_metrics(lambda: worker.going_on, worker.calls),
-            cache_metrics(volatile.cached),
-        )
+        health = {**log_health(log, vitals), **relay_health(relay), **of_others}
+        metrics = _metrics(watch, vitals, relay, mirror, notary, side, worker, volatile.cached)
         models = tuple(offered_models(settings))
         api = api_doors(
             log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter, models
@@ -139,6 +123,19 @@ async def run_up(
         await this.until_stopped()
 
 
+async def _engines(
+    this: Process, stack: AsyncExitStack, data_dir: DataDir, search: str | None
+) -> Engines:
+    """The engines of the data dir, which is this process's alone from now on."""
+    stack.enter_context(data_dir.locked())
+    (data_dir.path / CONNECT_FILE).unlink(missing_ok=True)
+    if search is not None:
+        data_dir.search = search
+    engines = await stack.enter_async_context(embedded_engines(data_dir))
+    await this.runs("grants", keep_grants(data_dir, engines.nats.port))
+    return engines
+
+
 async def _mirrors_and_keeps(
     this: Process, relay: Relay, notary: Notary, side: ReadSide, url: str
 ) -> None:
@@ -149,6 +146,29 @@ async def _mirrors_and_keeps(
     models = tuple(side.models.values())
     await this.runs(
         "read models", keep_read_models(models, PostgresLeaderships(url), side.registry)
+    )
+
+
+def _metrics(
+    watch: HeadWatch,
+    vitals: Vitals,
+    relay: Relay,
+    mirror: JetStreamBroker,
+    notary: Notary,
+    side: ReadSide,
+    worker: AgentWorker,
+    cached: Cached,
+) -> CollectorRegistry:
+    return registry_of(
+        log_metrics(watch),
+        vitals.metrics(),
+        relay_metrics(relay, watch),
+        broker_metrics(lambda: mirror.missing),
+        notary_metrics(notary),
+        subscription_metrics(side.subscription),
+        projection_metrics(side.progress, watch),
+        agent_metrics(lambda: worker.going_on, worker.calls),
+        cache_metrics(cached),
     )
 
 

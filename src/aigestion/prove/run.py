@@ -2,20 +2,8 @@
 
 import asyncio
 import random
-import shutil
-import signal
-import tempfile
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
 
 import asyncpg
@@ -35,6 +23,7 @@ from aigestion.prove.report import Report, reported
 from aigestion.prove.scrape import Scraper
 from aigestion.prove.starting import running_system
 from aigestion.prove.system import KEPT, System
+from aigestion.prove.traces import ended_by_sigterm, kept_history, temporary_folder
 from aigestion.prove.usage import Usage
 
 CLIENTS_OF_TENANT = 3
@@ -68,8 +57,8 @@ async def prove(
     """
     refuse_small_machine()
     with ExitStack() as stack:
-        stack.enter_context(_ended_by_sigterm())
-        folder = stack.enter_context(_folder(keep))
+        stack.enter_context(ended_by_sigterm())
+        folder = stack.enter_context(temporary_folder(keep))
         refuse_full_disk(folder)
         history = History(folder / "history.jsonl")
         stack.callback(history.close)
@@ -99,7 +88,7 @@ async def prove(
         found = [*restless, *violations(history, evidence), *silences(verdicts)]
         for violation in found:
             history.write("violation", violation)
-        kept = folder if keep else _kept(history, seed) if found else None
+        kept = folder if keep else kept_history(history, seed) if found else None
         return reported(seed, history, evidence, verdicts, found, kept, left_out)
 
 
@@ -288,36 +277,3 @@ SELECT
         - count(*) FILTER (WHERE type IN ('agent.replied', 'run.failed', 'run.cancelled')) AS waiting
 FROM log.events
 """
-
-
-@contextmanager
-def _folder(keep: bool) -> Iterator[Path]:
-    """A temporary folder, gone in the end unless it is kept."""
-    folder = Path(tempfile.mkdtemp(prefix="aigestion-prove-"))
-    try:
-        yield folder
-    finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM cancels the run, so that it cleans up; Ctrl-C does so anyway."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-
-
-def _kept(history: History, seed: int) -> Path:
-    """A copy of the history in the current folder, under a name that is free."""
-    for n in range(1000):
-        path = Path(f"aigestion-prove-{seed}{f'-{n}' if n else ''}.jsonl")
-        with suppress(FileExistsError), path.open("xb") as copy:
-            copy.write(history.path.read_bytes())
-            break
-    return path.absolute()
