@@ -68,6 +68,7 @@ async def test_everything_is_rolled_and_rebuilt_under_load_and_nobody_notices(
         assert verified.returncode == 0, verified.stdout + verified.stderr
         assert {finding["check"] for finding in told["findings"]} == {
             "log",
+            "checkpoints",
             "broker",
             *(f"view {projection.name}" for projection in PROJECTIONS),
         }

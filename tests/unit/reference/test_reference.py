@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import msgspec
-import pytest
 from click.testing import CliRunner, Result
 
 from aigestion.commands.catalog import USE_CASES
@@ -40,17 +39,17 @@ def test_what_was_written_has_not_drifted(tmp_path: Path) -> None:
     assert (tmp_path / SCHEMAS / "user.chat.v1.json").is_file()
 
 
-@pytest.mark.parametrize("file", FILES, ids=str)
-def test_drift_is_named_and_mended(tmp_path: Path, file: Path) -> None:
+def test_drift_of_every_page_is_named_and_mended(tmp_path: Path) -> None:
     reference(tmp_path, "--write")
-    page = tmp_path / file
-    page.write_text(page.read_text() + "x")
+    pages = [tmp_path / file for file in FILES]
+    for page in pages:
+        page.write_text(page.read_text() + "x")
 
     drifted = reference(tmp_path, "--check")
     reference(tmp_path, "--write")
 
     assert drifted.exit_code == 1
-    assert f"{page}: differs from the code" in drifted.output
+    assert [page for page in pages if f"{page}: differs from the code" not in drifted.output] == []
     assert reference(tmp_path, "--check").exit_code == 0
 
 
