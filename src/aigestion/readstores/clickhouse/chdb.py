@@ -29,7 +29,7 @@ class EmbeddedClickHouse:
         self._clients = (writer, *readers)
         self._writer = writer
         self._writing = asyncio.Lock()
-        self._idle: asyncio.Queue[Client] = asyncio.Queue()
+        self._idle: asyncio.LifoQueue[Client] = asyncio.LifoQueue()  # each keeps memory it has used
         for reader in readers:
             self._idle.put_nowait(reader)
         self._threads = WorkerThreads("clickhouse", len(self._clients))
