@@ -1,5 +1,5 @@
 -- One row a model call that ended, with an answer or without.
--- Small granules: whoever reads whole rows holds one of every column, of every part, in memory.
+-- Small granules and blocks: whoever reads whole rows, or merges parts, holds one of every column, of every part, in memory.
 CREATE TABLE IF NOT EXISTS {view}.model_calls{on_cluster} (
     key String,
     tenant LowCardinality(String),
@@ -25,4 +25,4 @@ CREATE TABLE IF NOT EXISTS {view}.model_calls{on_cluster} (
 )
 ENGINE = {replicated}ReplacingMergeTree
 ORDER BY (tenant, position)
-SETTINGS index_granularity = 2048, fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS index_granularity = 2048, merge_max_block_size = 1024, fsync_after_insert = 1, fsync_part_directory = 1
