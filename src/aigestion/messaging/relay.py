@@ -57,6 +57,8 @@ class Relay:
         self._clock = clock
         self._news = asyncio.Event()
         self.is_leader = False
+        self.tenures = 0
+        """How often this process began to lead: a leader that changes shows, however short that was."""
         self.last_position: int | None = None
         """The broker's last sequence as this leader knows it; None if it does not."""
         self._acknowledged = 0
@@ -79,6 +81,7 @@ class Relay:
         while not isinstance(self.stopped_because, _FOR_A_PERSON):
             async with self._leadership.held() as tenure:
                 self.is_leader = True
+                self.tenures += 1
                 try:
                     await self._lead(tenure)
                 except (*_FOR_A_PERSON, *_FOR_A_NEWER_PROGRAM) as error:

@@ -92,6 +92,7 @@ def relay_metrics(relay: Relay, watch: HeadWatch) -> Collect:
             yield _gauge("relay_lag_seconds", "For how long the oldest one waits.", seconds)
             stalled = watch.stalled("relay")
             yield _gauge("relay_stalled", "1 if the head moves and the relay does not.", stalled)
+        yield _counter("relay_tenures", "Times this process began to lead.", relay.tenures)
         yield _counter("relay_published", "Events published.", relay.published)
         yield _counter("relay_rewinds", "Times the broker had lost something.", relay.rewinds)
         yield _counter("relay_retries", "Times the relay started over.", relay.retries)

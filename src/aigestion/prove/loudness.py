@@ -53,7 +53,7 @@ def signals(fault: Fault) -> list[tuple[Signal, ...]]:
         case "kill", _, _:
             return [_killed(victim) for victim in victims]
         case "pause", _, _:
-            taken_over = Signal("rose", "relay_is_leader")
+            taken_over = Signal("rose", "relay_tenures_total")
             return [(Signal("away", at=one), taken_over, _restarted(one)) for one in victims]
         case "broker" | "stream", _, _:
             return _lost(fault, Signal("rose", "relay_rewinds_total"), *_FORGETFUL_RELAYS)
@@ -91,7 +91,7 @@ def _restarted(node: str) -> Signal:
     return Signal("restarted", at=node)
 
 
-_FORGETFUL_RELAYS = (_restarted("relay"), Signal("rose", "relay_is_leader"))
+_FORGETFUL_RELAYS = (_restarted("relay"), Signal("rose", "relay_tenures_total"))
 """Who leads anew does not know what the broker had acknowledged to another."""
 
 

@@ -18,7 +18,7 @@ FAMILIES = (
     "clock_offset_seconds",
     "relay_rewinds_total",
     "relay_retries_total",
-    "relay_is_leader",
+    "relay_tenures_total",
     "broker_missing_events",
     "subscription_gaps_total",
     "subscription_lost_tails_total",
