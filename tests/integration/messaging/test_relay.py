@@ -136,7 +136,7 @@ async def test_what_the_broker_forgot_while_nobody_led_is_counted_by_who_led_bef
     async with running(relay.run()):
         await eventually(lambda: copied_in_spite(log, broker))
 
-    assert relay.rewinds == 1
+    assert (relay.rewinds, relay.tenures) == (1, 2)
 
 
 async def test_holes_in_the_stream_are_counted(
