@@ -6,12 +6,13 @@ from aigestion.audit.finding import Fault, Finding
 from aigestion.audit.leaf import leaf_of
 from aigestion.audit.merkle import Frontier
 from aigestion.audit.note import Checkpoint, PublicKey
-from aigestion.audit.opened_checkpoint import OpenedCheckpoint, opened_checkpoint
+from aigestion.audit.opened_checkpoint import (
+    PAGE_CHECKPOINTS_MAX,
+    OpenedCheckpoint,
+    opened_checkpoint,
+)
 from aigestion.eventstore.port import CheckpointStore, EventStore, SequencedEvent, StoredCheckpoint
 from aigestion.kernel.errors import Corrupt
-
-PAGE_CHECKPOINTS_MAX = 20
-"""Read at a time: each has up to 32 KiB of hashes."""
 
 
 class AgainstCheckpoints:

@@ -1,12 +1,15 @@
 """A stored checkpoint opened: signed by a known key, and nothing beside its note says something else."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from aigestion.audit.merkle import HASH_BYTES, Frontier
 from aigestion.audit.note import PublicKey, opened
-from aigestion.eventstore.port import StoredCheckpoint
+from aigestion.eventstore.port import CheckpointStore, StoredCheckpoint
 from aigestion.kernel.errors import Corrupt
+
+PAGE_CHECKPOINTS_MAX = 20
+"""Read at a time: each has up to 32 KiB of hashes."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,17 @@ def opened_checkpoint(stored: StoredCheckpoint, keys: Sequence[PublicKey]) -> Op
     if tree.root() != stored.root or len(leaves) > stored.size:
         raise Corrupt("its subtrees do not come to its root")
     return OpenedCheckpoint(tree, leaves)
+
+
+async def stored_checkpoints(
+    checkpoints: CheckpointStore,
+) -> AsyncGenerator[StoredCheckpoint, None]:
+    """Every stored checkpoint in order of size, a page at a time."""
+    size = 0
+    while page := await checkpoints.read(after=size, limit=PAGE_CHECKPOINTS_MAX):
+        for stored in page:
+            yield stored
+        size = page[-1].size
 
 
 def hashes_in(content: bytes) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from uuid import UUID
 
 import msgspec
@@ -16,7 +17,11 @@ from aigestion.audit.merkle import (
     root_by_path,
 )
 from aigestion.audit.note import Checkpoint, PublicKey, opened
-from aigestion.audit.opened_checkpoint import OpenedCheckpoint, opened_checkpoint
+from aigestion.audit.opened_checkpoint import (
+    OpenedCheckpoint,
+    opened_checkpoint,
+    stored_checkpoints,
+)
 from aigestion.eventstore.port import (
     CheckpointStore,
     EventStore,
@@ -24,8 +29,6 @@ from aigestion.eventstore.port import (
     StoredCheckpoint,
 )
 from aigestion.kernel.errors import Corrupt, InvalidInput, NotFound
-
-PAGE_CHECKPOINTS_MAX = 20
 
 
 class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,19 +141,17 @@ async def _signed_leaves(
 ) -> AsyncIterator[bytes]:
     """The hash of every event as the checkpoints list it, each once. What they come to is not checked here."""
     size = 0
-    while size < upto:
-        page = await checkpoints.read(after=size, limit=PAGE_CHECKPOINTS_MAX)
-        for stored in page:
+    async with aclosing(stored_checkpoints(checkpoints)) as found:
+        async for stored in found:
             one = _opened(stored, keys)
             if one.first > size + 1:
-                raise Corrupt(f"No checkpoint lists the hash of position {size + 1}.")
+                break
             for leaf in one.leaves[size + 1 - one.first :]:
                 yield leaf
             size = one.size
             if size == upto:
                 return
-        if not page:
-            raise Corrupt(f"No checkpoint lists the hash of position {size + 1}.")
+    raise Corrupt(f"No checkpoint lists the hash of position {size + 1}.")
 
 
 def _opened(stored: StoredCheckpoint, keys: Sequence[PublicKey]) -> OpenedCheckpoint:

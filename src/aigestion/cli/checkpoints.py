@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from aigestion.audit.proof import Proof
     from aigestion.eventstore.port import StoredCheckpoint
 
-PAGE_CHECKPOINTS_MAX = 20
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -124,16 +122,13 @@ def believed_keys(data_dir: Path, given: Sequence[str]) -> "list[PublicKey]":
 
 
 async def _notes(data_dir: Path, last: bool) -> list[dict[str, Any]]:
+    from aigestion.audit.opened_checkpoint import stored_checkpoints
+
     async with open_log(data_dir) as log:
         if last:
             one = await log.checkpoints.last()
             return [] if one is None else [_shown(one)]
-        notes: list[dict[str, Any]] = []
-        size = 0
-        while page := await log.checkpoints.read(after=size, limit=PAGE_CHECKPOINTS_MAX):
-            notes += map(_shown, page)
-            size = page[-1].size
-        return notes
+        return [_shown(one) async for one in stored_checkpoints(log.checkpoints)]
 
 
 def _shown(stored: "StoredCheckpoint") -> dict[str, Any]:
