@@ -1,6 +1,5 @@
 """What every broker promises, in memory and on a real server."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from uuid import UUID, uuid5
@@ -12,6 +11,7 @@ from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.memory import MemoryBroker
 from aigestion.messaging.port import Broker, Message
 from tests.support.broker_process import connected
+from tests.support.tasks import patience
 
 _IDS = UUID("0f3a1c9e-54d2-5b6f-8a70-3c2e1d4b5a69")
 
@@ -48,7 +48,7 @@ def id_of(position: int) -> UUID:
 async def heard(broker: Broker, after: int, last: int) -> list[Message]:
     """What `messages` brings, up to the position `last`."""
     got: list[Message] = []
-    async with asyncio.timeout(10), aclosing(broker.messages(after)) as batches:
+    async with patience(), aclosing(broker.messages(after)) as batches:
         async for some in batches:
             got.extend(some)
             if got and got[-1].position >= last:
@@ -123,7 +123,7 @@ async def test_a_reader_hears_what_comes_later_and_that_it_is_quiet(broker: Brok
     await broker.create(1)
     got: list[list[int]] = []
 
-    async with asyncio.timeout(10), aclosing(broker.messages(0)) as batches:
+    async with patience(), aclosing(broker.messages(0)) as batches:
         async for some in batches:
             got.append([m.position for m in some])
             if len(got) == 1:
@@ -139,7 +139,7 @@ async def test_a_reader_may_be_ahead_of_the_stream(broker: Broker) -> None:
     await broker.create(1)
     await broker.publish(batch(1, 3))
 
-    async with asyncio.timeout(10), aclosing(broker.messages(5)) as batches:
+    async with patience(), aclosing(broker.messages(5)) as batches:
         assert await anext(batches) == []
         await broker.publish(batch(4, 7))
         got = [m.position async for m in _flat(batches, 7)]

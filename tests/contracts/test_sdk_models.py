@@ -13,6 +13,7 @@ from aigestion.llm.port import ChatRequest, Done, Failed, Source, StreamEvent, T
 from aigestion.llm.sdk_model import SdkModel, TimeLimits
 from tests.support.fake_dialects import MODEL, Answer, Status, dialect_of
 from tests.support.fake_models import Behaviour, Endless, FakeModels, Raw, Silence, says
+from tests.support.tasks import patience
 from tests.support.vendors import VENDORS
 
 QUICK = TimeLimits(connect_seconds=5.0, between_chunks_seconds=0.2, total_seconds=1.0)
@@ -276,5 +277,5 @@ async def test_a_caller_that_leaves_midway_leaves_nothing_open(
 
     await stream.aclose()
 
-    async with asyncio.timeout(2):
+    async with patience():
         await server.idle()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-SETUP_SECONDS_MAX = 60
+SETUP_SECONDS_MAX = 180
 
 
 def set_up(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -31,7 +31,7 @@ from tests.deploy.conftest import DEPLOY
 from tests.support.engines import free_port, postgres_server
 
 NATS = Path(sys.executable).parent / "nats-server"
-START_SECONDS_MAX = 20
+START_SECONDS_MAX = 90
 EVENT = Message(1, "events.demo.user.chat", {"ce-id": str(UUID(int=1))}, b"{}")
 
 

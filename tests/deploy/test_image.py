@@ -19,7 +19,7 @@ from tests.deploy.conftest import DEPLOY
 from tests.support.engines import free_port
 
 ROOT = DEPLOY.parent
-READY_SECONDS_MAX = 10
+READY_SECONDS_MAX = 60
 Lock = dict[str, dict[str, set[str]]]
 """Hashes by version by name."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.deploy.conftest import DEPLOY
 
-ROLL_SECONDS_MAX = 10
+ROLL_SECONDS_MAX = 60
 
 
 def test_the_database_comes_first_and_then_one_service_after_the_other(tmp_path: Path) -> None:

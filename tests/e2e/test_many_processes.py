@@ -152,7 +152,7 @@ async def _known(api: Balanced) -> None:
         answers = [await api.request("GET", "/v1/conversations") for _ in range(4)]
         return all(answer is not None and answer.status_code == 200 for answer in answers)
 
-    await eventually(opens_everywhere, 90)
+    await eventually(opens_everywhere)
     api.failures.clear()
 
 

@@ -1,17 +1,16 @@
 """The example of an agent that runs outside, as its readme line says it is started."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.support.examples import prepared, started
 from tests.support.program import Program
+from tests.support.tasks import soon
 
 EXAMPLE = Path(__file__).parents[2] / "examples/agents/python"
 LINES_MAX = 80
-SECONDS_MAX = 30.0
 
 
 def test_an_outside_agent_answers_every_message_once_though_it_is_killed(
@@ -61,8 +60,4 @@ def replies(program: Program, conversation: str) -> list[str]:
 
 
 def until(ask: Callable[[], Any], is_there: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + SECONDS_MAX
-    while not is_there(answer := ask()):
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.1)
-    return answer
+    return soon(lambda: answer if is_there(answer := ask()) else None)

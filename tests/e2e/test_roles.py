@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -12,9 +11,8 @@ import pytest
 
 from tests.support.cluster import Cluster, Role, cluster
 from tests.support.sockets import opened
+from tests.support.tasks import soon
 from tests.support.valkey import StoppableValkey
-
-SOON_SECONDS = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ class House:
         )
         key = production.tenant("acme")
         headers = {"Authorization": f"Bearer {key}"}
-        self.http = httpx2.Client(base_url=self.api.url, headers=headers, timeout=30)
+        self.http = httpx2.Client(base_url=self.api.url, headers=headers, timeout=120)
         soon(lambda: self.http.get("/v1/conversations").status_code == 200)
 
     def say(self, text: str) -> tuple[str, int]:
@@ -58,15 +56,6 @@ class House:
             one["role"] == "assistant" and one["state"] == "final"
             for one in found.json()["messages"]
         )
-
-
-def soon(condition: Callable[[], bool]) -> float:
-    """Wait until it holds; returns how many seconds that took."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < SOON_SECONDS
-        time.sleep(0.05)
-    return time.monotonic() - begun
 
 
 def test_a_question_goes_through_every_role_and_comes_back_answered(house: House) -> None:
@@ -257,7 +246,7 @@ def test_limits_are_shared_by_processes_and_close_what_is_dear_without_their_sto
     }
     apis = house.production.started("api", "api", **limits)
     clients = [
-        httpx2.Client(base_url=api.url, headers=house.http.headers, timeout=30) for api in apis
+        httpx2.Client(base_url=api.url, headers=house.http.headers, timeout=120) for api in apis
     ]
     conversation, _ = house.say("Who counts?")
     said = f"/v1/conversations/{conversation}/interactions", {

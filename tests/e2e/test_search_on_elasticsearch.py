@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 from aigestion.embedded.datadir import DataDir
@@ -10,8 +9,7 @@ from aigestion.embedded.elasticsearch import EmbeddedElasticsearch
 from aigestion.embedded.elasticsearch_home import VERSIONS
 from tests.support.elasticsearch import elasticsearch_url
 from tests.support.program import Program
-
-SOON_SECONDS = 60
+from tests.support.tasks import soon
 
 
 def test_the_engine_is_chosen_once_and_kept(own_program: Program, tmp_path: Path) -> None:
@@ -44,11 +42,6 @@ def test_the_engine_is_chosen_once_and_kept(own_program: Program, tmp_path: Path
 
 def _found(program: Program, words: str) -> None:
     """As soon as the view serves."""
-    deadline = time.monotonic() + SOON_SECONDS
-    while True:
-        status, answer = program.http("GET", f"/v1/search?q={words.replace(' ', '+')}")
-        if status == 200 and answer["items"]:
-            assert "<mark>" in answer["items"][0]["highlight"]
-            return
-        assert time.monotonic() < deadline, (status, answer)
-        time.sleep(0.1)
+    path = f"/v1/search?q={words.replace(' ', '+')}"
+    items = soon(lambda: program.http("GET", path)[1].get("items"))
+    assert "<mark>" in items[0]["highlight"]

@@ -2,23 +2,15 @@
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import asyncpg
 import nats
 
 from tests.support.program import Program
+from tests.support.tasks import WAIT_SECONDS_MAX, soon
 
 CANARY = "xylophonquartz"
-
-
-def wait_for(condition: Any, seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
 
 
 def start_conversation(program: Program, text: str) -> tuple[str, int]:
@@ -54,7 +46,7 @@ def test_a_subscriber_sees_the_event_with_cloudevents_headers(program: Program) 
         await broker.flush()
         _, position = await asyncio.to_thread(start_conversation, program, "Can you hear me?")
         while True:
-            message = await subscription.next_msg(timeout=10)
+            message = await subscription.next_msg(timeout=WAIT_SECONDS_MAX)
             if message.headers["ce-position"] == str(position):
                 await broker.close()
                 return message
@@ -95,10 +87,10 @@ def test_a_conversation_is_asked_again_renamed_and_archived(program: Program) ->
         found = [one for one in transcript["messages"] if one["role"] == "assistant"]
         return found if len(found) == count else None
 
-    (first,) = wait_for(lambda: replies(1))
+    (first,) = soon(lambda: replies(1))
     status, _ = program.http("POST", f"{path}/interactions/{first['in_reply_to']}/retry", {})
     assert status == 202
-    former, latest = wait_for(lambda: replies(2))
+    former, latest = soon(lambda: replies(2))
     status, changed = program.http("PATCH", path, {"title": "The relay", "archived": True})
     assert status == 200
     query = f"state=archived&min_position={changed['position']}"
@@ -156,7 +148,7 @@ def test_the_answer_arrives_and_the_audit_is_clean(program: Program) -> None:
         )
         return [m for m in transcript["messages"] if m["role"] == "assistant"]
 
-    (answer,) = wait_for(reply)
+    (answer,) = soon(reply)
     verified = program.cli("audit", "verify")
 
     assert answer["citations"]

@@ -6,15 +6,11 @@ from typing import Any
 
 from tests.support.fake_models import FakeModels, says
 from tests.support.program import Program
-
-SECONDS_MAX = 120.0
+from tests.support.tasks import eventually
 
 
 async def until(condition: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(SECONDS_MAX):
-        while not (found := await asyncio.to_thread(condition)):
-            await asyncio.sleep(0.05)
-    return found
+    return await eventually(lambda: asyncio.to_thread(condition))
 
 
 async def test_a_plug_pulled_mid_answer_ends_the_run_once(own_program: Program) -> None:

@@ -6,6 +6,7 @@ import signal
 import time
 
 from tests.support.program import Program
+from tests.support.tasks import soon
 
 
 def test_killed_engines_come_back_and_nothing_is_lost(own_program: Program) -> None:
@@ -19,20 +20,11 @@ def test_killed_engines_come_back_and_nothing_is_lost(own_program: Program) -> N
 
     for pid in program.engine_pids():
         os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while True:
-            status, _ = program.http("POST", path, body)
-            if status == 202:
-                acknowledged += 1
-                break
-            assert time.monotonic() < deadline, program.output()
-            time.sleep(0.1)
+        soon(lambda: program.http("POST", path, body)[0] == 202)
+        acknowledged += 1
 
     assert len(program.engine_pids()) >= 2
-    deadline = time.monotonic() + 20
-    while (verified := program.cli("audit", "verify")).returncode != 0:
-        assert time.monotonic() < deadline, verified.stdout + verified.stderr
-        time.sleep(0.5)
+    soon(lambda: program.cli("audit", "verify").returncode == 0)
     _, feed = program.http("GET", "/v1/events?type=user.action&limit=200")
     assert len(feed["items"]) >= acknowledged
     program.stop()
@@ -57,10 +49,7 @@ def test_everything_killed_in_the_middle_of_an_answer(own_program: Program) -> N
         _, feed = program.http("GET", f"/v1/events?tag=conversation:{conversation}&limit=200")
         return [e["type"] for e in feed["items"] if e["type"] in ("agent.replied", "run.failed")]
 
-    deadline = time.monotonic() + 30
-    while not ends():
-        assert time.monotonic() < deadline, program.output()
-        time.sleep(0.1)
+    soon(ends)
     time.sleep(1)  # a second end would come now
     verified = program.cli("audit", "verify")
     program.stop()

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 PROBE_SECONDS = 0.1
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 120.0
 
 
 class Balanced:

@@ -15,7 +15,7 @@ from nats.aio.client import Client
 
 from tests.support.engines import free_port
 
-START_SECONDS_MAX = 20
+START_SECONDS_MAX = 90
 
 
 class BrokerProcess:

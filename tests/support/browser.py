@@ -15,7 +15,7 @@ SHOTS = WEB / "shots"
 """What each scenario looked like; not kept in the repository."""
 NODE = Path(sys.executable).parent / "node"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-SCENARIO_SECONDS_MAX = 120
+SCENARIO_SECONDS_MAX = 300
 
 
 def visited(scenario: str, url: str, key: str, **more: Any) -> Any:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from tests.support.certificates import Certificates
 from tests.support.engines import free_port
 
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 90
 ROOT = Path(__file__).parents[2]
 
 

@@ -20,7 +20,7 @@ import asyncpg
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.postgres import EmbeddedPostgres
 
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 120
 
 
 def free_port() -> int:

@@ -1,13 +1,9 @@
 """Looking at processes and ending them, for tests of those who supervise them."""
 
-import asyncio
 import os
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-WAIT_SECONDS_MAX = 20
 
 
 def status_of(pid: int) -> dict[str, str]:
@@ -38,9 +34,3 @@ def kill_9(pid: int | None) -> None:
     assert pid is not None
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-async def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS_MAX) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 AIGESTION = Path(sys.executable).parent / "aigestion"
 READY_SECONDS_MAX = 120
-STOP_SECONDS_MAX = 40
+STOP_SECONDS_MAX = 90
 
 
 class Program:
@@ -85,7 +85,7 @@ class Program:
         doors: dict[str, Any] = json.loads((self.data_dir / "connect.json").read_text())
         return doors
 
-    def cli(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run another command beside it."""
         return subprocess.run(
             [AIGESTION, *arguments, "--data-dir", self.data_dir],
@@ -110,7 +110,7 @@ class Program:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")

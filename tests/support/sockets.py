@@ -1,6 +1,5 @@
 """A client of a conversation's socket."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +8,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-WAIT_SECONDS = 5
+from tests.support.tasks import patience
 
 
 class SocketClient:
@@ -24,7 +23,7 @@ class SocketClient:
     async def hear(self) -> dict[str, Any]:
         """The next frame; heartbeats are skipped."""
         while True:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with patience():
                 heard: dict[str, Any] = json.loads(await self.connection.recv())
             if heard["event"] != "heartbeat":
                 return heard

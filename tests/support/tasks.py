@@ -2,11 +2,14 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 POLL_SECONDS = 0.01
+# What takes a moment may take this long on a machine that has much else to do.
+WAIT_SECONDS_MAX = 120.0
 
 
 @asynccontextmanager
@@ -23,13 +26,27 @@ async def running(*lives: Coroutine[Any, Any, None]) -> AsyncIterator[list[async
                 await task
 
 
-async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], timeout_seconds: float = 60
-) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(timeout_seconds):
+def patience(seconds: float = WAIT_SECONDS_MAX) -> asyncio.Timeout:
+    """For what must happen, and happens soon unless something is wrong."""
+    return asyncio.timeout(seconds)
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = WAIT_SECONDS_MAX) -> Any:
+    """Wait until the condition holds, or what it returns to be awaited; returns that."""
+    async with patience(seconds):
         while True:
             holds = condition()
-            if await holds if inspect.isawaitable(holds) else holds:
-                return
+            if inspect.isawaitable(holds):
+                holds = await holds
+            if holds:
+                return holds
             await asyncio.sleep(POLL_SECONDS)
+
+
+def soon(condition: Callable[[], Any]) -> Any:
+    """`eventually`, for a test that has no event loop."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while not (holds := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(POLL_SECONDS * 5)
+    return holds

@@ -30,10 +30,9 @@ from tests.support.installation import Installation
 from tests.support.log import migrated
 from tests.support.network import network_to
 from tests.support.postgres_views import Views
-from tests.support.tasks import running
+from tests.support.tasks import patience, running
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ANSWER_SECONDS_MAX = 60.0
 
 
 class Answer(msgspec.Struct):
@@ -79,7 +78,7 @@ class Wire:
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
     """The next answer on a connection."""
-    async with asyncio.timeout(ANSWER_SECONDS_MAX):
+    async with patience():
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {
             name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])

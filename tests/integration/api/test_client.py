@@ -17,6 +17,7 @@ from aigestion.kernel.ids import new_id
 from aigestion.kernel.query import matching
 from tests.integration.api.conftest import Wire
 from tests.support.engines import free_port
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually
 
 T = TypeVar("T")
 
@@ -64,9 +65,7 @@ async def test_who_leaves_a_stream_leaves_nothing_running(
     async with aclosing(client.stream("hello")) as items:
         assert await anext(items) == "You "
 
-    async with asyncio.timeout(5):
-        while wire.world.live.watchers:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not wire.world.live.watchers)
 
 
 async def test_events_are_read_to_the_end_page_by_page(
@@ -171,7 +170,7 @@ async def test_a_program_without_an_event_loop_does_the_same(wire: Wire, agent: 
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    return await asyncio.wait_for(asyncio.to_thread(work), 20)
+    return await asyncio.wait_for(asyncio.to_thread(work), WAIT_SECONDS_MAX)
 
 
 async def _say(wire: Wire, conversation: str, *texts: str) -> None:

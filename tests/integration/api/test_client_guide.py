@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.api.conftest import Wire
+from tests.support.tasks import WAIT_SECONDS_MAX
 
 GUIDE = Path(__file__).parents[3] / "docs/guides/python-client.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
@@ -29,7 +30,7 @@ async def test_an_example_runs(wire: Wire, agent: None, example: str) -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await asyncio.wait_for(ran.communicate(), 30)
+    output, errors = await asyncio.wait_for(ran.communicate(), WAIT_SECONDS_MAX)
 
     assert (ran.returncode, errors) == (0, b"")
     assert "You said Good morning!" in output.decode() or "agent.replied" in output.decode()

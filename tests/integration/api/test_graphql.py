@@ -418,7 +418,7 @@ async def test_a_bomb_reaches_no_query(
 
     answer = await ask(client, BOMBS[bomb])
 
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2
     assert [one["extensions"]["code"] for one in answer["errors"]] == ["query-too-complex"]
     assert "data" not in answer
     installation.network.refusing = False

@@ -1,6 +1,5 @@
 """A subscription on the wire: live, resumed without loss, ended with a code, left without a trace."""
 
-import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from aigestion.kernel.ids import new_id
 from tests.integration.api.conftest import Wire
 from tests.support.api import Client
 from tests.support.installation import Installation
+from tests.support.tasks import eventually, patience
 
 QUERY = """
 subscription ($id: UUID!, $after: Long! = 0) {
@@ -63,7 +63,7 @@ class Follower:
 
     async def frame(self) -> str:
         """The next frame; empty at the end of the stream."""
-        async with asyncio.timeout(3):
+        async with patience():
             if not self._frames:
                 size = int(await self._reader.readline(), 16)
                 chunk = await self._reader.readexactly(size)
@@ -160,7 +160,7 @@ async def test_a_revoked_key_ends_it_with_a_code(
 
     await installation.world.happen(RevokeKey(key.split("_")[1]))
 
-    async with asyncio.timeout(1):
+    async with patience():
         assert await follower.next() == {"code": "key-revoked", "status": 401}
     assert [await follower.frame(), await follower.frame()] == [COMPLETE, END]
     refused = await wire.ask(
@@ -218,9 +218,7 @@ async def test_who_leaves_is_noticed_at_once(wire: Wire, key: str, conversation:
     for follower in followers:
         follower.leave()
 
-    async with asyncio.timeout(2):
-        while wire.world.live.watchers:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not wire.world.live.watchers)
 
 
 async def test_a_server_that_stops_breaks_off_so_that_the_client_comes_again(

@@ -9,6 +9,7 @@ from typing import Any
 
 import aigestion.api.graphql.explorer as explorer
 from tests.integration.api.conftest import Wire
+from tests.support.tasks import WAIT_SECONDS_MAX
 
 NODE = Path(sys.executable).with_name("node")
 BROWSER = """
@@ -56,7 +57,7 @@ async def page(wire: Wire, query: str, until: str, **asked: Any) -> dict[str, An
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await asyncio.wait_for(ran.communicate(), 40)
+    output, errors = await asyncio.wait_for(ran.communicate(), WAIT_SECONDS_MAX)
     assert ran.returncode == 0, errors.decode()
     shown: dict[str, Any] = json.loads(output)
     return shown

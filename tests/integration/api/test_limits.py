@@ -15,6 +15,7 @@ from aigestion.valkey.breaker import Breaker
 from aigestion.valkey.client import opened_valkey
 from tests.integration.api.conftest import Wire
 from tests.support.api_fakes import World
+from tests.support.tasks import patience
 from tests.support.valkey import StoppableValkey
 
 LIST = "/v1/conversations"
@@ -77,7 +78,7 @@ async def test_without_the_store_reads_are_open_and_the_rest_is_closed_until_it_
         )
         assert one.headers["retry-after"] == "1"
     assert [one.status for one in reads] == [200] * READS + [429] * 2
-    async with asyncio.timeout(10):
+    async with patience():
         while (again := await wire.ask("POST", path, chat)).status == 503:
             await asyncio.sleep(0.05)
     assert again.status == 202

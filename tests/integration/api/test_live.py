@@ -14,6 +14,7 @@ from aigestion.api.delivery import OpenStreams
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.kernel.ids import new_id
 from tests.integration.api.conftest import Wire, read_answer
+from tests.support.tasks import eventually, patience
 
 
 class Stream:
@@ -41,7 +42,7 @@ class Stream:
                 return lines
 
     async def _frame(self) -> str:
-        async with asyncio.timeout(5):
+        async with patience():
             size = int(await self._reader.readline(), 16)
             chunk = await self._reader.readexactly(size)
             await self._reader.readline()
@@ -60,7 +61,7 @@ class Stream:
 
     async def rest(self) -> str:
         """All that still comes, as it is on the wire."""
-        async with asyncio.timeout(5):
+        async with patience():
             return (await self._reader.read()).decode()
 
     def leave(self) -> None:
@@ -149,7 +150,7 @@ async def test_there_is_an_end_to_how_many_may_watch(
     refused = await wire.ask("GET", f"/v1/conversations/{conversation}/stream")
     for stream in watching:
         stream.leave()
-    async with asyncio.timeout(2):
+    async with patience():
         while (await Stream(wire, conversation).open()).head.startswith("HTTP/1.1 503"):
             await asyncio.sleep(0.01)
 
@@ -187,9 +188,7 @@ async def test_a_watcher_that_does_not_read_holds_up_nobody(wire: Wire, conversa
         assert json.loads(event["data"])["data"]["text"].startswith(f"{number} ")
     quick.leave()
     wire.world.doors.draining.set()  # the one that does not read must not keep its place
-    async with asyncio.timeout(3):
-        while wire.world.live.watchers:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not wire.world.live.watchers)
     writer.close()
     assert (await wire.ask("GET", "/health/live")).status == 200
 
@@ -260,7 +259,7 @@ async def test_who_never_reads_gives_its_place_back_and_finds_a_whole_prefix(
     wire: Wire, conversation: str, app: Litestar
 ) -> None:
     stream = await not_read(wire, conversation, app)
-    async with asyncio.timeout(5):
+    async with patience():
         while wire.world.live.watchers or not app.state.streams.dropped._value.get():
             await asyncio.sleep(0.01)
     with app.state.streams.opened():

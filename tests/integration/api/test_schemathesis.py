@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.integration.api.conftest import Wire
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-SECONDS_MAX = 240
+SECONDS_MAX = 900
 
 
 async def test_every_answer_is_one_that_the_document_promises(wire: Wire, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ async def test_idle_connections_and_streams_do_not_hold_up_the_end(
         await stream.readuntil(b"conversation.started")
         began = time.perf_counter()
 
-    assert time.perf_counter() - began < DRAIN_SECONDS_MAX / 2
+    assert time.perf_counter() - began < DRAIN_SECONDS_MAX
     assert (await stream.read()).endswith(b"0\r\n\r\n"), "the stream must end as a whole answer"
     assert world.live.watchers == 0
     idle_writer.close()

@@ -25,6 +25,7 @@ from aigestion.ratelimit.routes import RouteLimits
 from tests.integration.api.conftest import Wire
 from tests.support.api_fakes import NOW, World
 from tests.support.sockets import SocketClient, opened, refused
+from tests.support.tasks import eventually, patience
 
 
 async def say(world: World, conversation: str, *texts: str) -> None:
@@ -194,7 +195,7 @@ async def test_a_revoked_key_closes_its_sockets_within_a_second(
     async with opened(wire.port, conversation, minted.key) as socket:
         await socket.hear()
         wire.world.keys.change(minted, revoked_at=NOW)
-        async with asyncio.timeout(1.2):
+        async with patience():
             last, code, reason = await socket.end()
 
     assert last is not None
@@ -300,7 +301,7 @@ async def test_commands_are_charged_and_refused_as_requests_are(conversation: st
 async def test_silence_is_filled(wire: Wire, conversation: str) -> None:
     async with opened(wire.port, conversation, wire.world.demo.key) as socket:
         await socket.hear()
-        async with asyncio.timeout(2):
+        async with patience():
             assert json.loads(await socket.connection.recv()) == {"event": "heartbeat"}
 
 
@@ -374,14 +375,14 @@ async def test_who_never_reads_is_cut(wire: Wire, conversation: str, app: Litest
         wire.port, conversation, wire.world.demo.key, max_size=None, max_queue=None
     ) as socket:
         socket.connection.transport.pause_reading()
-        async with asyncio.timeout(4):
+        async with patience():
             while not wire.world.live.watchers:
                 await asyncio.sleep(0.01)
             while wire.world.live.watchers:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(2 * LAST_SEND_SECONDS_MAX)
         socket.connection.transport.resume_reading()
-        async with asyncio.timeout(4):
+        async with patience():
             await socket.connection.wait_closed()
 
         assert socket.connection.close_code == 1006
@@ -407,9 +408,7 @@ async def test_who_leaves_is_noticed_at_once(wire: Wire, conversation: str, poli
         else:
             socket.connection.transport.abort()
 
-        async with asyncio.timeout(1):
-            while wire.world.live.watchers:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not wire.world.live.watchers)
 
 
 async def test_a_fault_while_it_is_open_is_told_without_what_it_was(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.api.conftest import Wire
+from tests.support.tasks import WAIT_SECONDS_MAX, patience
 
 GUIDE = Path(__file__).parents[3] / "docs/guides/follow-a-conversation.md"
 TEXT = GUIDE.read_text()
@@ -50,7 +51,7 @@ async def test_the_program_gets_its_reply(wire: Wire, conversation: str, agent: 
     call = f"\nasyncio.run(main({conversation!r}, {wire.world.demo.key!r}))\n"
 
     ran = await run(sys.executable, "-c", program + call)
-    output, errors = await asyncio.wait_for(ran.communicate(), 30)
+    output, errors = await asyncio.wait_for(ran.communicate(), WAIT_SECONDS_MAX)
 
     assert (ran.returncode, errors) == (0, b"")
     assert "'text': 'You said Hello.'" in output.decode()
@@ -67,7 +68,7 @@ async def test_a_page_speaks_listens_and_connects_again_when_the_server_stops(
     )
     assert ran.stdout is not None
     lines: list[str] = []
-    async with asyncio.timeout(30):
+    async with patience():
         while not lines or '"agent.replied"' not in lines[-1]:
             lines.append((await ran.stdout.readline()).decode())
         wire.world.doors.draining.set()

@@ -17,6 +17,7 @@ from aigestion.settings import Settings, load_settings
 from tests.support.certificates import certificates
 from tests.support.engines import free_port, nats_server
 from tests.support.log import migrated
+from tests.support.tasks import patience
 
 OLD = (
     b'INFO {"server_id":"x","version":"2.9.10","max_payload":1048576,"headers":true,"proto":1}\r\n'
@@ -209,7 +210,7 @@ async def test_a_broker_with_tls_is_reached_with_its_authority_only(tmp_path: Pa
 
 
 async def _opened(url: str, ca_file: Path | None = None) -> None:
-    async with asyncio.timeout(20), connected_nats(url, "app", ca_file=ca_file) as client:
+    async with patience(), connected_nats(url, "app", ca_file=ca_file) as client:
         await check_nats(client)
 
 

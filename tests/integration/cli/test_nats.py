@@ -11,6 +11,7 @@ import pytest
 from aigestion.embedded.datadir import DataDir
 from tests.support.nkey_client import GrantedUser
 from tests.support.program import AIGESTION, Program
+from tests.support.tasks import patience
 
 
 def grant(program: Program, *arguments: str) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def test_the_running_system_lets_a_grant_expire(program: Program) -> None:
     credential = grant(program, "--types", "*", "--expires", "1s")
 
     async def gone() -> None:
-        async with asyncio.timeout(10):
+        async with patience():
             while await asyncio.to_thread(gets_in, credential):
                 await asyncio.sleep(0.1)
 

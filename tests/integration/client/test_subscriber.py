@@ -31,7 +31,7 @@ from tests.support.event_log import EventLog
 from tests.support.history import chat, started
 from tests.support.nkey_client import GrantedUser
 from tests.support.processes import kill_9
-from tests.support.tasks import eventually, running
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually, patience, running
 
 RETENTION = timedelta(seconds=1)
 
@@ -121,7 +121,7 @@ async def listening(
 
 
 async def take(events: AsyncIterator[Recorded[Any]], count: int) -> list[Recorded[Any]]:
-    async with asyncio.timeout(15):
+    async with patience():
         return [await anext(events) for _ in range(count)]
 
 
@@ -217,4 +217,4 @@ async def test_a_closed_connection_ends_it(house: House) -> None:
         assert house.user is not None
         await house.user.client.close()
         with pytest.raises(Unavailable, match="closed"):
-            await asyncio.wait_for(anext(events), 10)
+            await asyncio.wait_for(anext(events), WAIT_SECONDS_MAX)

@@ -19,7 +19,8 @@ from aigestion.embedded.supervised import State
 from aigestion.kernel.errors import Misconfigured, Unavailable
 from aigestion.readstores.elasticsearch.client import opened_elasticsearch
 from tests.support.elasticsearch import elasticsearch_url
-from tests.support.processes import is_alive, kill_9, status_of, until
+from tests.support.processes import is_alive, kill_9, status_of
+from tests.support.tasks import eventually
 
 NEWEST = VERSIONS[-1]
 
@@ -93,12 +94,12 @@ async def test_it_keeps_what_it_has_through_kills_and_restarts_and_leaves_nobody
         assert len(family) == 2
 
         kill_9(pid_of(server))  # the launcher: what it watches over must notice
-        await until(lambda: _is_back(server), seconds=120)
+        await eventually(lambda: _is_back(server))
         async with opened_elasticsearch(url) as client:
             assert (await client.get(index="books", id="1")).body["found"]
         family += family_of(server)
 
-    await until(lambda: not any(is_alive(pid) for pid in family))
+    await eventually(lambda: not any(is_alive(pid) for pid in family))
     async with running(own_folder) as server:
         assert server.url == url
         async with opened_elasticsearch(server.url) as client:

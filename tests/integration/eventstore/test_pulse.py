@@ -14,6 +14,7 @@ from aigestion.kernel.errors import Unavailable
 from tests.support.event_log import EventLog
 from tests.support.log import migrated, postgres_event_store
 from tests.support.network import network_to
+from tests.support.tasks import WAIT_SECONDS_MAX
 
 
 @asynccontextmanager
@@ -33,8 +34,8 @@ async def test_it_knows_the_head_and_how_far_its_clock_is_off(database_url: str)
         seconds = await asked.ask()
 
         assert asked.head == 5
-        assert 0 < seconds < 1
-        assert asked.clock_offset_seconds == pytest.approx(90, abs=1)
+        assert 0 < seconds < WAIT_SECONDS_MAX
+        assert asked.clock_offset_seconds == pytest.approx(90, abs=10)
         assert asked.reconnects == 0
 
 

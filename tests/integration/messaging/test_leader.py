@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 
 from aigestion.messaging.leader import HEARTBEAT_SECONDS, PostgresLeadership, lock_key
-from tests.support.tasks import eventually
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually, patience
 
 
 async def test_one_leads_and_the_other_takes_over(database_url: str) -> None:
@@ -22,14 +22,14 @@ async def test_one_leads_and_the_other_takes_over(database_url: str) -> None:
         assert led == []
         assert not tenure.lost
 
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, WAIT_SECONDS_MAX)
     assert led == ["second"]
     assert tenure.lost
 
 
 async def test_different_names_lead_beside_each_other(database_url: str) -> None:
     async with (
-        asyncio.timeout(10),
+        patience(),
         PostgresLeadership(database_url, "relay").held() as one,
         PostgresLeadership(database_url, "read models").held() as other,
     ):
@@ -48,7 +48,7 @@ async def test_a_lost_connection_is_lost_leadership(database_url: str) -> None:
             lock_key("relay"),
         )
         await asyncio.wait_for(tenure.until_lost(), HEARTBEAT_SECONDS / 2)
-        async with asyncio.timeout(5), PostgresLeadership(database_url, "relay").held():
+        async with patience(), PostgresLeadership(database_url, "relay").held():
             pass
 
     await other.close()

@@ -8,7 +8,7 @@ import pytest
 
 from aigestion.messaging.leader import HEARTBEAT_SECONDS, PostgresLeadership
 from aigestion.messaging.leaderships import PostgresLeaderships
-from tests.support.tasks import eventually, running
+from tests.support.tasks import eventually, patience, running
 
 NAMES = [f"read model {n} v1" for n in range(8)]
 
@@ -95,7 +95,7 @@ async def test_one_name_is_led_once_within_a_process_too(database_url: str) -> N
     async with process.leaderships.of(NAMES[0]).held(), running(process.lead(NAMES[0])):
         await asyncio.sleep(0.8)
         assert process.led == set()
-    async with asyncio.timeout(5), process.leaderships.of(NAMES[0]).held():
+    async with patience(), process.leaderships.of(NAMES[0]).held():
         pass
 
 

@@ -16,7 +16,7 @@ from aigestion.messaging.subjects import live_subject
 from tests.support.broker_process import BrokerProcess
 from tests.support.event_log import EventLog
 from tests.support.history import chat, id_of, started
-from tests.support.tasks import eventually, running
+from tests.support.tasks import eventually, patience, running
 
 HARBOUR, LIBRARY, RUN = id_of("harbour"), id_of("library"), id_of("run")
 
@@ -34,7 +34,7 @@ def delta(text: str, conversation: UUID = HARBOUR) -> Delta:
 
 
 async def heard(listener: Listener, count: int) -> list[LiveItem]:
-    async with asyncio.timeout(10):
+    async with patience():
         return [await anext(listener) for _ in range(count)]
 
 
@@ -115,7 +115,7 @@ async def test_an_outage_of_the_broker_wakes_everybody(
 
         await eventually(lambda: connection.is_connected)
         await channel.publish("demo", delta("goes on"))
-        async with asyncio.timeout(10):
+        async with patience():
             while (await anext(listener)) != delta("goes on"):
                 pass
 

@@ -39,14 +39,14 @@ async def publish(broker: JetStreamBroker, first: int, last: int) -> None:
     await broker.publish([Message(n, "events.demo.user.chat", {}, b"{}") for n in positions])
 
 
-async def test_a_long_stream_is_read_whole_and_fast(broker: JetStreamBroker) -> None:
+async def test_a_long_stream_is_read_whole(broker: JetStreamBroker) -> None:
     await broker.create(1)
     for first in range(1, 5001, 500):
         await publish(broker, first, first + 499)
     ears = Ears(broker)
 
     async with running(ears.run()):
-        await eventually(lambda: len(ears.heard) >= 5000, 6)
+        await eventually(lambda: len(ears.heard) >= 5000)
 
     assert ears.heard == list(range(1, 5001))
     assert len(ears.heard) > BATCH_MESSAGES_MAX
@@ -56,7 +56,7 @@ async def test_quiet_is_reported_while_there_is_no_stream(broker: JetStreamBroke
     ears = Ears(broker)
 
     async with running(ears.run()):
-        await eventually(lambda: ears.quiet >= 2, 5)
+        await eventually(lambda: ears.quiet >= 2)
         await broker.create(1)
         await publish(broker, 1, 3)
         await eventually(lambda: ears.heard == [1, 2, 3])

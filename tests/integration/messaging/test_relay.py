@@ -23,7 +23,7 @@ from aigestion.prove.broker_files import erase
 from tests.support.broker_process import BrokerProcess, connected
 from tests.support.event_log import EventLog
 from tests.support.history import chat
-from tests.support.tasks import eventually, running
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually, running
 
 
 def relay_of(log: EventLog, broker: JetStreamBroker, leadership: Leadership | None = None) -> Relay:
@@ -210,7 +210,7 @@ async def test_a_broker_ahead_of_the_log_stops_the_relay(
     await log.record_chats(3)
     relay = relay_of(log, broker)
 
-    await asyncio.wait_for(relay.run(), 10)
+    await asyncio.wait_for(relay.run(), WAIT_SECONDS_MAX)
 
     assert isinstance(relay.stopped_because, LogEpochMismatch)
     assert "10" in str(relay.stopped_because)
@@ -224,7 +224,7 @@ async def test_a_broker_that_follows_another_log_stops_the_relay(
     await log.record_chats(12)
     relay = relay_of(log, broker)
 
-    await asyncio.wait_for(relay.run(), 10)
+    await asyncio.wait_for(relay.run(), WAIT_SECONDS_MAX)
 
     assert isinstance(relay.stopped_because, LogEpochMismatch)
     assert (relay.published, await broker.last_sequence()) == (0, 10)
@@ -254,7 +254,7 @@ async def test_a_stream_that_could_lose_events_stops_the_relay(
     await connection.jetstream().add_stream(StreamConfig(name=STREAM, **settings))
     relay = relay_of(log, broker)
 
-    await asyncio.wait_for(relay.run(), 10)
+    await asyncio.wait_for(relay.run(), WAIT_SECONDS_MAX)
 
     assert isinstance(relay.stopped_because, Misconfigured)
     assert f"has {setting} = " in str(relay.stopped_because)

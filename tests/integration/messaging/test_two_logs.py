@@ -1,6 +1,5 @@
 """Two logs in one Postgres cluster and on one NATS server: neither knows of the other."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from itertools import product
 
@@ -13,6 +12,7 @@ from aigestion.messaging.leader import PostgresLeadership
 from aigestion.messaging.port import Message
 from tests.support.engines import nats_server
 from tests.support.log import migrated
+from tests.support.tasks import patience
 
 ACCOUNTS = """
 jetstream {{ store_dir: "{home}/js" }}
@@ -35,7 +35,7 @@ async def another_database_url(postgres_admin_url: str, database_url: str) -> st
 async def test_each_has_a_leader_of_its_own(database_url: str, another_database_url: str) -> None:
     urls = [await migrated(database_url), await migrated(another_database_url)]
 
-    async with AsyncExitStack() as stack, asyncio.timeout(10):
+    async with AsyncExitStack() as stack, patience():
         for name, url in product(("relay", "read model search v1"), urls):
             await stack.enter_async_context(PostgresLeadership(url, name).held())
 

@@ -17,9 +17,7 @@ from aigestion.readstores.port import View
 from tests.support.history import chat, started
 from tests.support.log import migrated
 from tests.support.run_rebuild import EVENTS_MAX, Side, side
-from tests.support.tasks import eventually, running
-
-WAIT_SECONDS_MAX = 30
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually, patience, running
 
 
 @pytest.fixture
@@ -58,7 +56,7 @@ async def rebuilding(url: str, master_key: Path) -> AsyncIterator[asyncio.subpro
 async def reached(process: asyncio.subprocess.Process, position: int) -> None:
     """Wait until the other process has filled so much."""
     assert process.stdout is not None
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
+    async with patience():
         while line := await process.stdout.readline():
             if int(line.split()[-1]) >= position:
                 return

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from aigestion.kernel.errors import Unavailable
 from aigestion.prove.forked import fork_server
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually
 
 ENVIRONMENT = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
 TWO_FORKS = """
@@ -52,13 +52,13 @@ async def test_a_process_is_killed_alone_and_the_rest_ends_with_the_server(tmp_p
             one, other = [
                 await forks.start(waiting, {}, folder=tmp_path, out=log, err=log) for _ in range(2)
             ]
-            await _until(lambda: os.getpgid(one.pid) == one.pid)
+            await eventually(lambda: os.getpgid(one.pid) == one.pid)
             os.kill(one.pid, signal.SIGKILL)
 
             assert await one.ended == -signal.SIGKILL
             assert not other.ended.done(), log.read_text()
 
-        await _until(lambda: not Path(f"/proc/{other.pid}").exists())
+        await eventually(lambda: not Path(f"/proc/{other.pid}").exists())
 
 
 async def test_a_process_with_many_open_files_may_start_one(tmp_path: Path) -> None:
@@ -82,13 +82,7 @@ async def test_who_asks_a_server_that_is_gone_is_told(tmp_path: Path) -> None:
                 await forks.start([], {}, folder=tmp_path, out=tmp_path / "o", err=tmp_path / "e")
 
         with pytest.raises(Unavailable, match="is gone"):
-            await asyncio.wait_for(ask_on(), 10)
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
+            await asyncio.wait_for(ask_on(), WAIT_SECONDS_MAX)
 
 
 def test_two_that_are_forked_do_not_draw_the_same_chance() -> None:

@@ -15,6 +15,7 @@ from aigestion.ratelimit.port import Window
 from aigestion.ratelimit.valkey import ValkeyRateLimiter
 from aigestion.valkey.breaker import PAUSE_SECONDS, TIMEOUT_SECONDS, Breaker
 from aigestion.valkey.client import breaker, opened_valkey
+from tests.support.tasks import patience
 from tests.support.valkey import StoppableValkey
 
 PROCESSES = 8
@@ -187,7 +188,7 @@ def quick() -> Breaker:
 
 async def until_open(limiter: ValkeyRateLimiter) -> None:
     """Until the limiter answers again, whatever it says."""
-    async with asyncio.timeout(10):
+    async with patience():
         while True:
             try:
                 await limiter.decide("elsewhere", [WINDOW])

@@ -4,8 +4,9 @@ import asyncio
 
 from aigestion.readcache.cached import Asked, Cached
 from aigestion.readcache.valkey import ValkeyReadCache
-from aigestion.valkey.breaker import PAUSE_SECONDS, TIMEOUT_SECONDS
+from aigestion.valkey.breaker import TIMEOUT_SECONDS
 from aigestion.valkey.client import breaker, opened_valkey
+from tests.support.tasks import patience
 from tests.support.valkey import StoppableValkey
 
 
@@ -37,7 +38,7 @@ async def test_a_server_that_hangs_costs_one_time_out_and_no_error(
         assert await told(cached, 0, "asked again") == "kept"
 
     assert answers == ["asked"] * 50
-    assert TIMEOUT_SECONDS <= took < TIMEOUT_SECONDS + PAUSE_SECONDS  # fifty would be 12 s
+    assert TIMEOUT_SECONDS <= took < 25 * TIMEOUT_SECONDS  # and not fifty times
 
 
 async def test_a_server_that_stopped_is_used_again_when_it_is_back(
@@ -74,7 +75,7 @@ async def test_two_namespaces_on_one_server_share_nothing(valkey_url: str) -> No
 
 
 async def _until_kept(cached: Cached) -> None:
-    async with asyncio.timeout(10):
+    async with patience():
         for number in range(1_000_000, 2_000_000):
             await told(cached, number, "first")
             if await told(cached, number, "second") == "first":

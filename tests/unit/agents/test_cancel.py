@@ -16,7 +16,7 @@ from aigestion.kernel.ids import derived_id
 from aigestion.llm.port import TextDelta
 from aigestion.llm.scripted import ScriptedModel, fails, hangs, says
 from aigestion.messaging.locks import MemoryLocks
-from tests.support.tasks import eventually
+from tests.support.tasks import eventually, patience
 from tests.unit.agents.conftest import Build
 from tests.unit.agents.house import ANA, CONVERSATION, House
 from tests.unit.agents.test_crash import POINTS_MAX, attempt
@@ -57,7 +57,7 @@ async def speaking(house: House, heard: int, pieces: int) -> AsyncIterator[None]
     reaction = asyncio.create_task(house.runner().react(heard))
     await eventually(lambda: len(house.live.pieces) >= pieces)
     yield
-    async with asyncio.timeout(5):
+    async with patience():
         await reaction
 
 
@@ -122,7 +122,7 @@ async def test_a_pause_between_two_attempts_is_not_waited_for(build: Build) -> N
     reaction = asyncio.create_task(house.runner(sleep=pause).react(heard))
     await pausing.wait()
     await stop(house, heard)
-    async with asyncio.timeout(5):
+    async with patience():
         await reaction
 
     assert (await house.types())[-3:] == ["model.failed", "run.cancel_requested", "run.cancelled"]

@@ -13,6 +13,7 @@ from aigestion.kernel.errors import Unavailable
 from aigestion.kernel.ids import derived_id
 from aigestion.llm.scripted import ScriptedModel, says
 from aigestion.queries.runs import UnfinishedRun
+from tests.support.tasks import eventually, patience
 from tests.unit.agents.conftest import Build
 from tests.unit.agents.house import CONVERSATION, TENANT, House
 
@@ -57,9 +58,7 @@ async def sweep_once(house: House, unfinished: Unfinished) -> None:
     reactions = Reactions(house.runner().react)
     sweep = Sweep(unfinished, house.reader, reactions, ours, clock=lambda: NOW)
     await sweep.once(10)
-    async with asyncio.timeout(2):
-        while reactions.going_on:
-            await asyncio.sleep(0)
+    await eventually(lambda: not reactions.going_on)
 
 
 async def test_an_event_nobody_heard_is_reacted_to(build: Build) -> None:
@@ -123,7 +122,7 @@ async def test_the_first_sweep_takes_all_and_is_tried_until_it_is_done(
     reactions = Reactions(house.runner().react)
     sweep = Sweep(unfinished, house.reader, reactions, ours, clock=lambda: NOW)
     task = asyncio.create_task(sweep.run())
-    async with asyncio.timeout(2):
+    async with patience():
         while len(unfinished.idle_before) < 5:
             await asyncio.sleep(0.001)
     task.cancel()

@@ -20,6 +20,7 @@ from aigestion.events.directory import SCOPES
 from aigestion.kernel.clock import utc_now
 from aigestion.kernel.errors import Unauthenticated
 from tests.support.api_fakes import NOW, OPERATOR_TOKEN, FakeKeys, World
+from tests.support.tasks import patience
 from tests.unit.api.conftest import Client, fields
 
 LIST = "/v1/conversations"
@@ -274,7 +275,7 @@ async def test_all_who_wait_for_the_end_of_a_key_share_one_look(world: World) ->
     assert len(asyncio.all_tasks()) == before + len(waiting) + 1
     waiting[0].cancel()
     world.keys.change(world.demo, revoked_at=NOW)
-    async with asyncio.timeout(2):
+    async with patience():
         reasons = await asyncio.gather(*waiting[1:])
 
     assert {reason.code for reason in reasons} == {"key-revoked"}

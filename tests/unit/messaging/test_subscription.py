@@ -18,7 +18,7 @@ from aigestion.messaging.port import Broker, Message
 from aigestion.messaging.subscription import Subscription
 from tests.support.event_log import EventLog
 from tests.support.history import chat, started
-from tests.support.tasks import eventually, running
+from tests.support.tasks import eventually, patience, running
 
 
 class HostileBroker(MemoryBroker):
@@ -56,7 +56,7 @@ async def subscribed(
 async def read_up_to(subscription: Subscription, end: int, limit: int = 7) -> list[int]:
     """The positions one reader gets, from the beginning."""
     got: list[int] = []
-    async with asyncio.timeout(10):
+    async with patience():
         while not got or got[-1] < end:
             got += [e.position for e in await subscription.read(got[-1] if got else 0, limit)]
     return got

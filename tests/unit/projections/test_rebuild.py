@@ -341,7 +341,7 @@ async def test_a_lost_view_comes_back_equal() -> None:
         lost = await rig.caught_up()
         await rig.store.drop(lost)
         await rig.log.record(chat("again"))
-        await eventually(lambda: rig.progress.status()[0].view != lost, 10)
+        await eventually(lambda: rig.progress.status()[0].view != lost)
         view = await rig.caught_up()
 
         assert await rig.found(view) == await rig.expected()

@@ -40,14 +40,14 @@ async def insert(engine: Engine, database: str, *numbers: Any) -> None:
 
 async def test_the_event_loop_goes_on_while_the_engine_works(engine: Engine) -> None:
     working = asyncio.create_task(engine.query(SLOW))
-    longest = 0.0
+    longest, begun = 0.0, time.perf_counter()
     while not working.done():
         before = time.perf_counter()
         await asyncio.sleep(0.005)
         longest = max(longest, time.perf_counter() - before)
 
     assert await working
-    assert longest < 0.2
+    assert longest < (time.perf_counter() - begun) / 2
 
 
 async def test_a_long_query_keeps_no_insert_waiting(engine: Engine, database: str) -> None:

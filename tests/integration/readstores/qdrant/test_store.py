@@ -22,6 +22,7 @@ from aigestion.readstores.qdrant.store import QdrantReadStore
 from tests.support.embedder import WordEmbedder
 from tests.support.history import History, document, id_of
 from tests.support.qdrant_server import QdrantServer
+from tests.support.tasks import patience
 
 VIEW = View(passages.name, passages.version, 1)
 
@@ -230,7 +231,7 @@ async def test_a_view_that_is_rebuilt_keeps_the_serving_one_moving(
     rebuilding = asyncio.create_task(store.apply(rebuilt, [passage("a", "old")], 1))
     await asyncio.sleep(0.05)
 
-    async with asyncio.timeout(5):
+    async with patience():
         await store.apply(VIEW, [passage("b", "new")], 2)
 
     assert await texts_near(store, "new") == ["new"]

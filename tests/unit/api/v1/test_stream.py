@@ -21,9 +21,9 @@ from aigestion.kernel.ids import new_id
 from aigestion.kernel.query import matching
 from aigestion.messaging.port import Wake
 from tests.support.api_fakes import World
+from tests.support.tasks import WAIT_SECONDS_MAX
 
 TENANT = "demo"
-WAIT_SECONDS = 2
 
 
 class Frame:
@@ -48,7 +48,7 @@ class Watcher:
         )
 
     async def next(self) -> Frame:
-        return Frame(frame(await asyncio.wait_for(anext(self._items), WAIT_SECONDS)))
+        return Frame(frame(await asyncio.wait_for(anext(self._items), WAIT_SECONDS_MAX)))
 
     async def events(self, count: int) -> list[tuple[int | None, str]]:
         frames = [await self.next() for _ in range(count)]
