@@ -110,7 +110,7 @@ async def open_at_rest(data_dir: Path, *, appending: bool = False) -> AsyncItera
             connected_nats(nats_server.address, "app", password=nats_server.password("app"))
         )
         settings = engines.on(load_settings(data_dir=data_dir))
-        stores = await stack.enter_async_context(opened_stores(settings, log, folder))
+        stores = await stack.enter_async_context(opened_stores(settings, log, folder, sparing=True))
         whole = _whole(log, client, stores, TENANT, at_rest=True)
         yield await stack.enter_async_context(whole)
 

@@ -37,14 +37,15 @@ class Stores:
 
 @asynccontextmanager
 async def opened_stores(
-    settings: Settings, log: Log, data_dir: DataDir | None
+    settings: Settings, log: Log, data_dir: DataDir | None, *, sparing: bool = False
 ) -> AsyncIterator[Stores]:
     """Open every store inside the block: a server where settings name one, else embedded in `data_dir`.
 
-    An embedded store belongs to one process. `Misconfigured` for a store that has neither.
+    An embedded store belongs to one process; with `sparing` it takes little memory rather than little time.
+    `Misconfigured` for a store that has neither.
     """
     async with AsyncExitStack() as stack:
-        clickhouse = await stack.enter_async_context(_clickhouse(settings, data_dir))
+        clickhouse = await stack.enter_async_context(_clickhouse(settings, data_dir, sparing))
         qdrant = await stack.enter_async_context(_qdrant(settings, data_dir))
         elasticsearch = await stack.enter_async_context(_elasticsearch(settings))
         postgres = PostgresReadStore(log.pool)
@@ -69,11 +70,12 @@ async def opened_stores(
 
 
 def _clickhouse(
-    settings: Settings, data_dir: DataDir | None
+    settings: Settings, data_dir: DataDir | None, sparing: bool
 ) -> AbstractAsyncContextManager[ClickHouseReadStore]:
     url, server = settings.clickhouse_url, settings.clickhouse
     if url is None:
-        return ClickHouseReadStore.open(_embedded(data_dir, "CLICKHOUSE").clickhouse)
+        directory = _embedded(data_dir, "CLICKHOUSE").clickhouse
+        return ClickHouseReadStore.open(directory, sparing=sparing)
     return ClickHouseReadStore.connect(
         url.get_secret_value(),
         namespace=settings.log.name,

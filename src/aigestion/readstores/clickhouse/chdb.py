@@ -1,6 +1,7 @@
 """ClickHouse in this process (chDB): clients that block, in threads."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # Importing it takes most of a second: only who opens an engi
     from clickhouse_connect.driver.common import StreamContext
 
 READERS = 2
+ALLOCATOR = "JE_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0"
+"""Freed memory goes back to the system at once. It is read when the engine's library is loaded."""
 T = TypeVar("T")
 
 
@@ -25,7 +28,8 @@ class EmbeddedClickHouse:
     The engine belongs to one process, and a process has one.
     """
 
-    def __init__(self, writer: "Client", readers: Sequence["Client"]) -> None:
+    def __init__(self, writer: "Client", readers: Sequence["Client"], *, sparing: bool) -> None:
+        self._sparing = sparing
         self._clients = (writer, *readers)
         self._writer = writer
         self._writing = asyncio.Lock()
@@ -36,13 +40,17 @@ class EmbeddedClickHouse:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, directory: Path) -> AsyncIterator[Self]:
+    async def open(cls, directory: Path, *, sparing: bool = False) -> AsyncIterator[Self]:
         """Open the engine on a directory of its own, and close it in the end.
 
-        `Unavailable` if it cannot be opened, for instance because another process has it open.
+        `sparing` is for a command that goes through everything once: freed memory is given back at once, for
+        which a query takes twice as long, and nothing is merged while blocks are read. `Unavailable` if it
+        cannot be opened, for instance because another process has it open.
         """
+        if sparing:
+            os.environ.setdefault(*ALLOCATOR)
         clients = await asyncio.to_thread(_clients, directory)
-        engine = cls(clients[0], clients[1:])
+        engine = cls(clients[0], clients[1:], sparing=sparing)
         try:
             yield engine
         finally:
@@ -74,13 +82,24 @@ class EmbeddedClickHouse:
             return await self._threads.run(_query, client, statement, given)
 
     async def blocks(self, statement: str) -> AsyncGenerator[Rows, None]:
-        async with self._reader() as client:
+        async with self._reader() as client, self._at_rest():
             blocks = await self._threads.run(_opened, client, statement)
             try:
                 while block := await self._threads.run(_next_block, blocks):
                     yield block
             finally:
                 await self._threads.run(blocks.__exit__, None, None, None)
+
+    @asynccontextmanager
+    async def _at_rest(self) -> AsyncIterator[None]:
+        """Nothing is merged inside the block, if memory is spared: a merge takes as much as a reader does."""
+        if self._sparing:
+            await self.run("SYSTEM STOP MERGES")
+        try:
+            yield
+        finally:
+            if self._sparing:
+                await self.run("SYSTEM START MERGES")
 
     async def _write(self, work: Callable[["Client"], object]) -> None:
         async with self._writing:

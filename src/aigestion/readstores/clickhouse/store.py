@@ -43,14 +43,14 @@ class ClickHouseReadStore:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, directory: Path) -> AsyncIterator[Self]:
-        """The engine in this process, on a directory of its own.
+    async def open(cls, directory: Path, *, sparing: bool = False) -> AsyncIterator[Self]:
+        """The engine in this process, on a directory of its own; `sparing` as `EmbeddedClickHouse.open` says.
 
         `Unavailable` if it cannot be opened, for instance because another process has it open.
         """
         from aigestion.readstores.clickhouse.chdb import EmbeddedClickHouse
 
-        async with EmbeddedClickHouse.open(directory) as engine:
+        async with EmbeddedClickHouse.open(directory, sparing=sparing) as engine:
             yield cls(engine)
 
     @classmethod

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from aigestion.kernel.errors import ChangeRejected, Unavailable
 from aigestion.projections.activity import activity
-from aigestion.readstores.clickhouse.chdb import READERS
+from aigestion.readstores.clickhouse.chdb import READERS, EmbeddedClickHouse
 from aigestion.readstores.clickhouse.engine import SETTINGS, Engine, NoSuchTable
 from aigestion.readstores.clickhouse.store import ClickHouseReadStore
 from aigestion.readstores.clickhouse.tables import Layout
@@ -48,6 +49,23 @@ async def test_the_event_loop_goes_on_while_the_engine_works(engine: Engine) -> 
 
     assert await working
     assert longest < (time.perf_counter() - begun) / 2
+
+
+async def test_sparing_memory_nothing_is_merged_while_blocks_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JE_MALLOC_CONF", "")  # or what is started after this test would have it
+    merging = "OPTIMIZE TABLE d.t FINAL"
+    async with EmbeddedClickHouse.open(tmp_path, sparing=True) as engine:
+        await engine.run("CREATE DATABASE d")
+        await engine.run("CREATE TABLE d.t (n Int64) ENGINE MergeTree ORDER BY n")
+        for number in range(3):
+            await insert(engine, "d", number)
+        async with aclosing(engine.blocks("SELECT n FROM d.t")) as blocks:
+            assert await anext(blocks)
+            with pytest.raises(Unavailable, match="ABORTED"):
+                await engine.run(merging)
+        await engine.run(merging)
 
 
 async def test_a_long_query_keeps_no_insert_waiting(engine: Engine, database: str) -> None:
