@@ -36,6 +36,8 @@ WEIGHTS: dict[str, int] = {
     "throttle": 2,
 }
 """How often each kind comes, beside the others."""
+NETWORK = ("partition", "reset", "half-open", "delay", "throttle")
+PROVIDER = ("provider-hang", "provider-429", "provider-garbage")
 SLOW = ("partition", "delay", "throttle", "clock-step", "disk-full", "postgres-disk-full")
 """Kinds that show only as long as they last."""
 SLOW_SECONDS_MIN = 2.5
@@ -44,8 +46,11 @@ SEVERAL = 3
 GAP_SECONDS_MAX = 0.5
 LASTS_SECONDS_MAX = 8.0
 """What has no end of its own lasts up to this long: longer than any lease."""
+LASTING = (*NETWORK, *PROVIDER, "clock-step")
+"""Kinds during which the next ones come."""
+LASTING_AT_ONCE_MAX = 3
 OVERLAPPING = 0.25
-"""The share of faults that do not wait until the system has got over the one before."""
+"""The share of the others that do not wait until the system has got over the one before."""
 
 
 class Planned(msgspec.Struct, frozen=True):

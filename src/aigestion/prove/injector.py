@@ -1,13 +1,14 @@
 """Does to the system what the plan says, and notes what it did."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aigestion.prove.faults import SEVERAL, Planned, seconds
+from aigestion.prove.faults import NETWORK, SEVERAL, Planned, seconds
 from aigestion.prove.harm import Harm
 from aigestion.prove.history import Fault, History
-from aigestion.prove.network import NETWORK, fail_network
+from aigestion.prove.network import edge_of, fail_network
 from aigestion.prove.node import Node
 from aigestion.prove.stand_ins import Mode
 from aigestion.prove.system import System
@@ -38,17 +39,19 @@ class Done(NamedTuple):
 
 
 class Injector:
-    """One run's faults, one after the other."""
+    """One run's faults. Of those at once, two to the same part come one after the other."""
 
     def __init__(self, system: System, history: History) -> None:
         self._system = system
         self._history = history
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def inject(self, plan: Planned) -> Fault:
         """Do it. Returns when what was killed is being started again."""
-        fault = Fault(kind=plan.kind, victims=(), at=self._history.now())
-        fault.victims, fault.lost_messages, fault.met = await self._done(plan)
-        fault.ended_at = self._history.now()
+        async with self._turns[self._part(plan)]:
+            fault = Fault(kind=plan.kind, victims=(), at=self._history.now())
+            fault.victims, fault.lost_messages, fault.met = await self._done(plan)
+            fault.ended_at = self._history.now()
         self._history.faults.append(fault)
         self._history.write("fault", fault)
         return fault
@@ -60,6 +63,12 @@ class Injector:
             if self._goes_on(fault) and await self._starting() <= STARTING_MAX:
                 return
             await asyncio.sleep(POLL_SECONDS)
+
+    def _part(self, plan: Planned) -> str:
+        """What no other fault may be at work on meanwhile."""
+        if plan.kind in NETWORK:
+            return edge_of(self._system.wires, plan)
+        return plan.kind.partition("-")[0]
 
     def _goes_on(self, fault: Fault) -> bool:
         recent = reversed(self._history.operations[-200:])

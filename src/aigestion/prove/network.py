@@ -7,7 +7,6 @@ from aigestion.prove.faults import Planned, seconds
 from aigestion.prove.harm import NOTICED_SECONDS, Harm
 from aigestion.prove.wire import Wire
 
-NETWORK = ("partition", "reset", "half-open", "delay", "throttle")
 DELAY_SECONDS_MAX = 0.4
 THROTTLED_BYTES_PER_SECOND = 64 * 1024
 THROTTLE_NOTICED_SECONDS = 1.0
@@ -15,13 +14,16 @@ THROTTLE_NOTICED_SECONDS = 1.0
 WAYS = ("both ways", "requests", "replies")
 
 
+def edge_of(wires: Mapping[str, Wire], plan: Planned) -> str:
+    """The one that the fault is for."""
+    return list(wires)[int(plan.pick * len(wires))]
+
+
 async def fail_network(
     wires: Mapping[str, Wire], plan: Planned, now: Callable[[], float]
 ) -> tuple[tuple[str, ...], list[float]]:
     """Do it to one edge, which is whole again when this returns: (what it was done to, when it was met first)."""
-    names = list(wires)
-    scaled = plan.pick * len(names)
-    name = names[int(scaled)]
+    name = edge_of(wires, plan)
     wire = wires[name]
     victims: tuple[str, ...] = (name,)
     harm = wire.harm = Harm(
@@ -30,7 +32,7 @@ async def fail_network(
     try:
         match plan.kind:
             case "partition":
-                way = WAYS[int(scaled % 1 * len(WAYS))]
+                way = WAYS[int(plan.pick * len(wires) % 1 * len(WAYS))]
                 victims = (name, way)
                 _hold(wire, way)
             case "reset":

@@ -12,7 +12,7 @@ import httpx2
 from aigestion.prove.checker import Violation, violations
 from aigestion.prove.contenders import contend
 from aigestion.prove.evidence import gathered
-from aigestion.prove.faults import Planned, planned
+from aigestion.prove.faults import LASTING, LASTING_AT_ONCE_MAX, Planned, planned
 from aigestion.prove.forked import FORK_SERVER
 from aigestion.prove.history import Fault, History
 from aigestion.prove.injector import Injector
@@ -164,21 +164,35 @@ async def _inject(
     say: Say,
 ) -> None:
     injector = Injector(system, history)
-    fault: Fault | None = None
     end = None if minutes is None else history.now() + minutes * 60
-    for number, one in enumerate(plan, start=1):
-        if end is not None and history.now() > end:
-            say(f"time is up after {number - 1} of {len(plan)} faults")
-            return
-        if any(client.done() for client in clients):
-            return
-        await asyncio.sleep(one.gap_seconds)
+    room = asyncio.Semaphore(LASTING_AT_ONCE_MAX)
+
+    async def inject(number: int, one: Planned) -> Fault:
         fault = await injector.inject(one)
         say(f"{number}/{len(plan)} {fault.kind} {' '.join(fault.victims)}")
-        if not one.overlaps:
-            await injector.calm(fault)
-    if fault is not None:
-        await injector.calm(fault)
+        return fault
+
+    lasting: list[asyncio.Task[Fault]] = []
+    try:
+        for number, one in enumerate(plan, start=1):
+            if end is not None and history.now() > end:
+                say(f"time is up after {number - 1} of {len(plan)} faults")
+                break
+            if any(client.done() for client in clients):
+                break
+            await asyncio.sleep(one.gap_seconds)
+            if one.kind in LASTING:
+                await room.acquire()
+                lasting.append(asyncio.create_task(inject(number, one)))
+                lasting[-1].add_done_callback(lambda _: room.release())
+                continue
+            fault = await inject(number, one)
+            if not one.overlaps:
+                await injector.calm(fault)
+    finally:
+        await asyncio.gather(*lasting)
+    if history.faults:
+        await injector.calm(history.faults[-1])
 
 
 async def _known(system: System, tenants: Sequence[Tenant]) -> None:
