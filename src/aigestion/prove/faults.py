@@ -43,7 +43,7 @@ SLOW = ("partition", "delay", "throttle", "clock-step", "disk-full", "postgres-d
 SLOW_SECONDS_MIN = 2.5
 """They last longer than the pause between two looks: what is gone before the second one nobody can tell."""
 SEVERAL = 3
-GAP_SECONDS_MAX = 0.5
+GAP_SECONDS_MAX = 0.2
 LASTS_SECONDS_MAX = 8.0
 """What has no end of its own lasts up to this long: longer than any lease."""
 LASTING = (*NETWORK, *PROVIDER, "clock-step")
