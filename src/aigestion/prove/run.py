@@ -117,9 +117,7 @@ async def _beside(*works: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 async def _tenants(system: System, rng: random.Random) -> list[Tenant]:
     names = ("acme", "globex")
-    canaries = [f"{rng.getrandbits(48):012x}" for _ in names]
-    made = [system.tenant(name, canary) for name, canary in zip(names, canaries, strict=True)]
-    return list(await asyncio.gather(*made))
+    return [await system.tenant(name, f"{rng.getrandbits(48):012x}") for name in names]
 
 
 async def _faults_under_load(
