@@ -27,7 +27,7 @@ prove: $(STAMP)
 	$(BIN)/pytest --numprocesses=0 -m nightly
 	for run in 1 2 3; do $(BIN)/aigestion prove --faults 1000 || exit 1; done
 
-# What is promised, from two runs made on the spot, each with a seed of its own: twelve minutes.
+# What is promised, from two runs made on the spot, each with a seed of its own: six minutes.
 guarantees: $(STAMP)
 	mkdir -p build
 	for run in 1 2; do $(BIN)/aigestion prove --json > build/prove-$$run.json || exit 1; done
