@@ -45,10 +45,13 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class _Folded(msgspec.Struct, frozen=True):
-    """A state, and the position up to which nothing is missing from it."""
+    """A state, as far as it is known."""
 
     state: Any
     position: int = 0
+    """Of the last event in it."""
+    upto: int = 0
+    """Nothing is missing from it up to here, which may be long after its last event."""
     loaded: bool = False
 
 
@@ -116,7 +119,7 @@ class Dispatcher:
         events: Sequence[Event],
         context: Context,
     ) -> Outcome:
-        conditions = [AppendCondition(boundary, folded.position)]
+        conditions = [AppendCondition(boundary, folded.upto)]
         extra_tags: tuple[str, ...] = ()
         if context.request is not None:
             extra_tags = (context.request.tag,)
@@ -136,7 +139,7 @@ class Dispatcher:
         state = folded.state
         for event in events:
             state = use_case.evolve(state, event)
-        self._remember(use_case, boundary, _Folded(state, last, loaded=True))
+        self._remember(use_case, boundary, _Folded(state, last, last, loaded=True))
         first = last - len(events) + 1
         return Outcome(
             last,
@@ -164,11 +167,16 @@ class Dispatcher:
     async def _catch_up(
         self, use_case: UseCase[Any, Any], boundary: Query, folded: _Folded
     ) -> _Folded:
-        state, position = folded.state, folded.position
-        for stored in await self._store.read(boundary, after=position):
+        state, position, upto = folded.state, folded.position, folded.upto
+        found = await self._store.read(boundary, after=upto)
+        if found and not folded.loaded:
+            # A condition looks at all that has the same tags since then, and in a long conversation that is much.
+            upto = await self._store.head()
+            found += await self._store.read(boundary, after=found[-1].position)
+        for stored in found:
             state = use_case.evolve(state, (await self._codec.open(stored)).data)
             position = stored.position
-        caught_up = _Folded(state, position, loaded=True)
+        caught_up = _Folded(state, position, max(position, upto), loaded=True)
         self._remember(use_case, boundary, caught_up)
         return caught_up
 
@@ -187,7 +195,7 @@ class Dispatcher:
             self._states[key] = folded
             if len(self._states) > STATES_CACHED_MAX:
                 self._states.popitem(last=False)
-        elif known.position <= folded.position:
+        elif known.upto <= folded.upto:
             self._states[key] = folded
             self._states.move_to_end(key)
 

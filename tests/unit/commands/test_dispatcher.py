@@ -1,11 +1,13 @@
 """The dispatcher: decides on remembered states, never refuses on stale ones, answers a request once."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from aigestion.commands.conversation.change_conversation import ChangeConversation
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.commands.conversation.start_conversation import StartConversation
 from aigestion.commands.dispatcher import Dispatcher
@@ -15,9 +17,11 @@ from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.master_key import FileMasterKey
 from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, MemoryKeyTable
+from aigestion.eventstore.port import NewEvent
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context, Request, requested
-from aigestion.kernel.errors import IdempotencyKeyReused, NotFound
+from aigestion.kernel.errors import ConversationIsArchived, IdempotencyKeyReused, NotFound
+from aigestion.kernel.query import AppendCondition
 
 CONVERSATION = UUID("01990000-0000-7000-8000-000000000001")
 DOCUMENT = UUID("01990000-0000-7000-8000-00000000000d")
@@ -27,9 +31,14 @@ CHAT = PostInteraction(conversation_id=CONVERSATION, what=Chat("hello"))
 
 
 class CountingStore(MemoryEventStore):
-    """Counts the reads, so that a test can tell whether a state was remembered."""
+    """Counts the reads, so that a test can tell whether a state was remembered; and keeps the last conditions."""
 
     reads = 0
+    conditions: tuple[AppendCondition, ...] = ()
+
+    async def append(self, events: Sequence[NewEvent], *conditions: AppendCondition) -> int:
+        self.conditions = conditions
+        return await super().append(events, *conditions)
 
     async def read(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         self.reads += 1
@@ -81,6 +90,38 @@ async def test_a_remembered_state_saves_the_read(
     await dispatcher.dispatch(CHAT, DEMO)
 
     assert store.reads == before
+
+
+async def test_a_condition_does_not_look_again_at_all_that_was_said_before(
+    store: CountingStore, codec: Codec
+) -> None:
+    first, restarted = Dispatcher(store, codec), Dispatcher(store, codec)
+    await first.dispatch(START, DEMO)
+    for _ in range(5):
+        await first.dispatch(CHAT, DEMO)
+
+    outcome = await restarted.dispatch(CHAT, DEMO)
+
+    assert [one.after for one in store.conditions] == [6]
+    assert outcome.position == 7
+
+
+async def test_what_comes_while_a_state_is_loaded_is_in_it(
+    store: CountingStore, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, restarted = Dispatcher(store, codec), Dispatcher(store, codec)
+    await first.dispatch(START, DEMO)
+    head = store.head
+
+    async def archived_meanwhile() -> int:
+        monkeypatch.setattr(store, "head", head)
+        await first.dispatch(ChangeConversation(conversation_id=CONVERSATION, archived=True), DEMO)
+        return await head()
+
+    monkeypatch.setattr(store, "head", archived_meanwhile)
+
+    with pytest.raises(ConversationIsArchived):
+        await restarted.dispatch(CHAT, DEMO)
 
 
 async def test_another_process_is_noticed_by_the_append_condition(
