@@ -27,7 +27,8 @@ AFTER_FAULT_SECONDS = 15.0
 WARM_SECONDS_MAX = 60.0
 """What comes so soon after a start says nothing: at most this, and at most a sixth of the run."""
 SAMPLE_SECONDS = 1.0
-CALIBRATING_SECONDS = 5.0
+CALIBRATING_SECONDS = 20.0
+CONVERSATIONS = 101
 KINDS = "kill-api,kill-relay,kill-project,kill-agents,kill-nats,pause-relay"
 RSS_MIB_PER_HOUR_MAX = 1.0
 DRIFT_MAX = 0.10
@@ -107,10 +108,10 @@ async def soaked(minutes: float, share: float, seed: int) -> Section:
         for client in clients:
             while (await client.get("/v1/caller")).status_code != 200:
                 await asyncio.sleep(0.05)
-        path, _ = await conversation(clients[0])
+        paths = [(await conversation(clients[0]))[0] for _ in range(CONVERSATIONS)]
         history = History(folder / "history.jsonl")
         stack.callback(history.close)
-        soak = Soak(system, Load(clients, path), history)
+        soak = Soak(system, Load(clients, paths), history)
         rate = await soak.run(minutes * 60, share, seed)
         return judged(soak, rate, minutes, share)
 

@@ -15,11 +15,11 @@ BODY = {"type": "user.action", "payload": {"name": "bench", "properties": {"n": 
 
 
 class Load:
-    """Clients of all API processes, in turn."""
+    """Clients of all API processes, and conversations, in turn."""
 
-    def __init__(self, clients: Sequence[httpx2.AsyncClient], path: str) -> None:
+    def __init__(self, clients: Sequence[httpx2.AsyncClient], paths: Sequence[str]) -> None:
         self._clients = clients
-        self._path = path
+        self._paths = paths
         self._turn = 0
         self.answers: list[Answer] = []
         self.failures = 0
@@ -62,7 +62,7 @@ class Load:
         client = self._clients[self._turn % len(self._clients)]
         begun = time.perf_counter()
         try:
-            answer = await client.post(self._path, json=BODY)
+            answer = await client.post(self._paths[self._turn % len(self._paths)], json=BODY)
         except httpx2.HTTPError:
             self.failures += 1
             return
