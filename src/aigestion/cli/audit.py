@@ -1,5 +1,6 @@
 """`aigestion audit verify`: log, checkpoints, broker and every view against each other; an export; a proof."""
 
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from aigestion.cli.options import beyond_http, data_dir_option, json_option, run
 from aigestion.cli.text import bad, doubtful, good, json_line, one_line, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from aigestion.audit.finding import Finding
 
@@ -95,13 +96,14 @@ def verify(
         click.get_current_context().exit(1)
 
 
-async def _told(found: "AsyncIterator[Finding]", as_json: bool) -> "list[Finding]":
+async def _told(found: "AsyncGenerator[Finding, None]", as_json: bool) -> "list[Finding]":
     """Every finding, printed as it comes."""
     findings = []
-    async for finding in found:
-        findings.append(finding)
-        if not as_json:
-            click.echo(_line(finding))
+    async with aclosing(found):
+        async for finding in found:
+            findings.append(finding)
+            if not as_json:
+                click.echo(_line(finding))
     return findings
 
 

@@ -1,7 +1,7 @@
 """The doctor looks at a running system: every engine, position and invariant, through its doors."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ STATEMENT_SECONDS_MAX = 60.0
 LAG_EVENTS_MAX = 1_000
 """A read model further behind than this is worth a look."""
 
-Look = Callable[[Doors, Path], AsyncIterator[Symptom]]
+Look = Callable[[Doors, Path], AsyncGenerator[Symptom, None]]
 
 
-async def look_at_system(doors: Doors, data_dir: Path) -> AsyncIterator[Symptom]:
+async def look_at_system(doors: Doors, data_dir: Path) -> AsyncGenerator[Symptom, None]:
     """Every look, one after the other; one that cannot be taken is a finding itself."""
     looks: tuple[tuple[str, Look], ...] = (
         ("http", _http),
@@ -37,14 +37,15 @@ async def look_at_system(doors: Doors, data_dir: Path) -> AsyncIterator[Symptom]
     )
     for part, look in looks:
         try:
-            async for symptom in look(doors, data_dir):
-                yield symptom
+            async with aclosing(look(doors, data_dir)) as symptoms:
+                async for symptom in symptoms:
+                    yield symptom
         except (AIGestionError, OSError, asyncpg.PostgresError, nats.errors.Error) as error:
             said = getattr(error, "message", None) or str(error) or type(error).__name__
             yield fail(part, said, "see what `aigestion up` has logged")
 
 
-async def _http(doors: Doors, _data_dir: Path) -> AsyncIterator[Symptom]:
+async def _http(doors: Doors, _data_dir: Path) -> AsyncGenerator[Symptom, None]:
     async with api(doors) as door:
         health = await _readiness(door)
         for engine, state in health["engines"].items():
@@ -76,7 +77,7 @@ async def _readiness(door: Api) -> dict[str, Any]:
     return answer
 
 
-async def _postgres(doors: Doors, _data_dir: Path) -> AsyncIterator[Symptom]:
+async def _postgres(doors: Doors, _data_dir: Path) -> AsyncGenerator[Symptom, None]:
     connection = await asyncpg.connect(
         doors.postgres_dsn, timeout=CONNECT_SECONDS_MAX, command_timeout=STATEMENT_SECONDS_MAX
     )
@@ -109,7 +110,7 @@ async def _postgres(doors: Doors, _data_dir: Path) -> AsyncIterator[Symptom]:
         await connection.close()
 
 
-async def _nats(doors: Doors, _data_dir: Path) -> AsyncIterator[Symptom]:
+async def _nats(doors: Doors, _data_dir: Path) -> AsyncGenerator[Symptom, None]:
     refused: list[Exception] = []
 
     async def note(error: Exception) -> None:
@@ -135,7 +136,7 @@ async def _nats(doors: Doors, _data_dir: Path) -> AsyncIterator[Symptom]:
         yield ok("subscriber", f"may subscribe to events.{doors.tenant}.>")
 
 
-async def _relay(doors: Doors, data_dir: Path) -> AsyncIterator[Symptom]:
+async def _relay(doors: Doors, data_dir: Path) -> AsyncGenerator[Symptom, None]:
     async with open_running(data_dir, doors) as log:
         last = await log.broker.last_sequence()
         head = await log.store.head()
@@ -152,7 +153,7 @@ async def _relay(doors: Doors, data_dir: Path) -> AsyncIterator[Symptom]:
         yield ok("relay", f"at {last} of {head}")
 
 
-async def _projections(doors: Doors, _data_dir: Path) -> AsyncIterator[Symptom]:
+async def _projections(doors: Doors, _data_dir: Path) -> AsyncGenerator[Symptom, None]:
     async with views_over_http(doors) as views:
         rows = await views.status()
     for row in rows:

@@ -1,6 +1,7 @@
 """`aigestion doctor`: every engine, setting and invariant, and what to do about it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,16 +26,17 @@ def doctor(data_dir: Path, as_json: bool) -> None:
 
     async def examine() -> bool:
         healthy = True
-        async for symptom in _symptoms(data_dir):
-            healthy = healthy and symptom.state != "fail"
-            click.echo(json_line(symptom) if as_json else _line(symptom))
+        async with aclosing(_symptoms(data_dir)) as symptoms:
+            async for symptom in symptoms:
+                healthy = healthy and symptom.state != "fail"
+                click.echo(json_line(symptom) if as_json else _line(symptom))
         return healthy
 
     if not run(examine()):
         click.get_current_context().exit(1)
 
 
-async def _symptoms(data_dir: Path) -> "AsyncIterator[Symptom]":
+async def _symptoms(data_dir: Path) -> "AsyncGenerator[Symptom, None]":
     from aigestion.cli import checkup_at_rest as at_rest
     from aigestion.cli.symptom import ok
 
@@ -50,8 +52,9 @@ async def _symptoms(data_dir: Path) -> "AsyncIterator[Symptom]":
         from aigestion.cli.checkup_running import look_at_system
 
         yield ok("process", f"{doors.pid} runs version {doors.version}")
-        async for symptom in look_at_system(doors, data_dir):
-            yield symptom
+        async with aclosing(look_at_system(doors, data_dir)) as symptoms:
+            async for symptom in symptoms:
+                yield symptom
     elif settings is not None:
         yield ok("process", "nothing is running")
         yield at_rest.look_at_port(settings.http.host, settings.http.port)

@@ -1,6 +1,6 @@
 """What `aigestion audit verify` finds, one after the other: of a system, of an export, of a proof."""
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from aigestion.cli.connection import need_data_dir, running, servers
 from aigestion.cli.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from aigestion.audit.finding import Finding, OpenedLog
     from aigestion.audit.note import PublicKey
@@ -22,7 +22,7 @@ RELAY_SECONDS_MAX = 5.0
 
 async def of_system(
     data_dir: Path, kept: "Sequence[Path]", keys: "Sequence[PublicKey]"
-) -> "AsyncIterator[Finding]":
+) -> "AsyncGenerator[Finding, None]":
     from aigestion.audit.checkpoints import AgainstCheckpoints
     from aigestion.audit.finding import OpenedLog
     from aigestion.audit.kept import kept_checkpoints
@@ -59,13 +59,14 @@ async def of_system(
             opened, log.broker, head, RELAY_SECONDS_MAX if doors or settings else None
         )
         if of_log.passed:
-            async for finding in _of_views(views):
-                yield finding
+            async with aclosing(_of_views(views)) as findings:
+                async for finding in findings:
+                    yield finding
         else:
             yield _not_compared()
 
 
-async def of_export(directory: Path) -> "AsyncIterator[Finding]":
+async def of_export(directory: Path) -> "AsyncGenerator[Finding, None]":
     from aigestion.audit.exported import verify_export
     from aigestion.audit.manifest import read_manifest
 
@@ -77,7 +78,7 @@ async def of_export(directory: Path) -> "AsyncIterator[Finding]":
 
 async def of_proof(
     content: bytes, kept: "Sequence[Path]", keys: "Sequence[PublicKey]"
-) -> "AsyncIterator[Finding]":
+) -> "AsyncGenerator[Finding, None]":
     from aigestion.audit.kept import kept_checkpoints
     from aigestion.audit.proof import decode_proof, verify_proof
 
@@ -103,7 +104,7 @@ async def _of_broker(
         )
 
 
-async def _of_views(views: "Views") -> "AsyncIterator[Finding]":
+async def _of_views(views: "Views") -> "AsyncGenerator[Finding, None]":
     from aigestion.audit.finding import Fault, Finding
     from aigestion.cli.projections import differs, finished
 

@@ -283,8 +283,9 @@ def test_over_http_a_key_shows_the_same(program: Program) -> None:
     assert len(refused.stderr.strip().splitlines()) == 1
 
 
-def test_a_reader_who_leaves_early_is_no_error(program: Program) -> None:
-    with running_command(program, "events") as listing:
+@pytest.mark.parametrize("command", [["events"], ["audit", "verify"], ["doctor"]])
+def test_a_reader_who_leaves_early_is_no_error(program: Program, command: list[str]) -> None:
+    with running_command(program, *command) as listing:
         assert listing.stdout is not None
         listing.stdout.readline()
         listing.stdout.close()
