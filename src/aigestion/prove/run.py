@@ -187,8 +187,10 @@ async def _inject(
             fault = await inject(number, one)
             if not one.overlaps:
                 await injector.calm(fault)
-    finally:
         await asyncio.gather(*lasting)
+    finally:
+        for task in lasting:
+            task.cancel()
     if history.faults:
         await injector.calm(history.faults[-1])
 

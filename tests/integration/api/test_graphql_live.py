@@ -1,5 +1,6 @@
 """A subscription on the wire: live, resumed without loss, ended with a code, left without a trace."""
 
+import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator
@@ -160,7 +161,7 @@ async def test_a_revoked_key_ends_it_with_a_code(
 
     await installation.world.happen(RevokeKey(key.split("_")[1]))
 
-    async with patience():
+    async with asyncio.timeout(1):
         assert await follower.next() == {"code": "key-revoked", "status": 401}
     assert [await follower.frame(), await follower.frame()] == [COMPLETE, END]
     refused = await wire.ask(

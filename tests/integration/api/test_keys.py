@@ -18,7 +18,7 @@ from aigestion.events.directory import SCOPES
 from aigestion.kernel.clock import utc_now
 from tests.support.api import Client, asking
 from tests.support.installation import Installation
-from tests.support.tasks import patience, running
+from tests.support.tasks import running
 
 KEYS = "/v1/keys"
 
@@ -92,7 +92,7 @@ async def test_a_revoked_key_ends_within_a_second_on_every_process_though_read_m
 
         assert (await admin.delete(f"{KEYS}/{key['key_id']}")).status_code == 204
 
-        async with patience():
+        async with asyncio.timeout(1):
             stream = await following
         assert last_event(stream.text)[0] == "end"
         assert last_event(stream.text)[1]["code"] == "key-revoked"

@@ -82,7 +82,7 @@ class EmbeddedClickHouse:
             return await self._threads.run(_query, client, statement, given)
 
     async def blocks(self, statement: str) -> AsyncGenerator[Rows, None]:
-        async with self._reader() as client, self._at_rest():
+        async with self._reader() as client, self._unmerged():
             blocks = await self._threads.run(_opened, client, statement)
             try:
                 while block := await self._threads.run(_next_block, blocks):
@@ -91,7 +91,7 @@ class EmbeddedClickHouse:
                 await self._threads.run(blocks.__exit__, None, None, None)
 
     @asynccontextmanager
-    async def _at_rest(self) -> AsyncIterator[None]:
+    async def _unmerged(self) -> AsyncIterator[None]:
         """Nothing is merged inside the block, if memory is spared: a merge takes as much as a reader does."""
         if self._sparing:
             await self.run("SYSTEM STOP MERGES")
