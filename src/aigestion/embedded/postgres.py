@@ -52,6 +52,9 @@ SETTINGS: Mapping[str, str] = {
     "full_page_writes": "on",
     "synchronous_commit": "on",
     "recovery_init_sync_method": _sync_method(),
+    # Who ends a crashed server and starts it again is our watch alone. Left to itself, one whose recovery
+    # fails at once (a full disk) may wait forever, without a startup process and with its port open.
+    "restart_after_crash": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",

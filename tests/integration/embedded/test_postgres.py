@@ -191,6 +191,19 @@ async def test_killed_it_comes_back_with_everything_that_was_committed(
         assert status.last_exit.code == -signal.SIGKILL
 
 
+async def test_a_crashed_session_ends_the_server_so_that_one_watch_starts_it_again(
+    data_dir: DataDir,
+) -> None:
+    """A server that recovers on its own may wait forever if that fails, and look well from outside."""
+    async with running(data_dir) as postgres:
+        connection = await asyncpg.connect(postgres.owner_url)
+        kill_9(await connection.fetchval("SELECT pg_backend_pid()"))
+        await eventually(lambda: is_back(postgres, 1))
+
+        assert await ask(postgres.owner_url, "SELECT 1") == 1
+        connection.terminate()
+
+
 async def test_a_pid_file_that_names_some_other_process_by_now_does_not_stop_it(
     data_dir: DataDir,
 ) -> None:
