@@ -1,5 +1,6 @@
 """Load, decide, append: runs use cases against the log, with recently used states kept in memory."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -77,6 +78,7 @@ class Dispatcher:
         self._fresh_id = fresh_id
         self._use_cases = {use_case.command: use_case for use_case in use_cases}
         self._states: OrderedDict[tuple[Any, Query], _Folded] = OrderedDict()
+        self._loading: dict[tuple[Any, Query], asyncio.Task[_Folded]] = {}
 
     async def dispatch(self, command: Any, context: Context) -> Outcome:
         """Decide on the command and append what it leads to, exactly once a request key."""
@@ -84,7 +86,7 @@ class Dispatcher:
         boundary = use_case.reads(command).scoped(context.tenant)
         folded = self._recall(use_case, boundary)
         if not folded.loaded:
-            folded = await self._catch_up(use_case, boundary, folded)
+            folded = await self._load(use_case, boundary)
         for _ in range(ATTEMPTS_MAX):
             refused: AIGestionError | None = None
             events: Sequence[Event] = ()
@@ -164,16 +166,25 @@ class Dispatcher:
             tuple(Happened(one.id, one.position, one.data) for one in recorded),
         )
 
+    async def _load(self, use_case: UseCase[Any, Any], boundary: Query) -> _Folded:
+        """Read a state for the first time, once for all who ask for it meanwhile."""
+        key = (use_case.evolve, boundary)
+        loading = self._loading.get(key)
+        if loading is None:
+            loading = self._loading[key] = asyncio.create_task(
+                self._catch_up(use_case, boundary, _Folded(use_case.initial))
+            )
+            loading.add_done_callback(lambda _: self._loading.pop(key, None))
+        return await asyncio.shield(loading)
+
     async def _catch_up(
         self, use_case: UseCase[Any, Any], boundary: Query, folded: _Folded
     ) -> _Folded:
         state, position, upto = folded.state, folded.position, folded.upto
-        found = await self._store.read(boundary, after=upto)
-        if found and not folded.loaded:
-            # A condition looks at all that has the same tags since then, and in a long conversation that is much.
+        if not folded.loaded:
+            # A condition looks at all that has the same tags since then: in a long conversation that is much.
             upto = await self._store.head()
-            found += await self._store.read(boundary, after=found[-1].position)
-        for stored in found:
+        for stored in await self._store.read(boundary, after=folded.upto):
             state = use_case.evolve(state, (await self._codec.open(stored)).data)
             position = stored.position
         caught_up = _Folded(state, position, max(position, upto), loaded=True)

@@ -20,7 +20,7 @@ from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, Memor
 from aigestion.eventstore.port import NewEvent
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context, Request, requested
-from aigestion.kernel.errors import ConversationIsArchived, IdempotencyKeyReused, NotFound
+from aigestion.kernel.errors import ConversationIsArchived, IdempotencyKeyReused, NotFound, Unavailable
 from aigestion.kernel.query import AppendCondition
 
 CONVERSATION = UUID("01990000-0000-7000-8000-000000000001")
@@ -122,6 +122,56 @@ async def test_what_comes_while_a_state_is_loaded_is_in_it(
 
     with pytest.raises(ConversationIsArchived):
         await restarted.dispatch(CHAT, DEMO)
+
+
+async def test_a_state_that_many_wait_for_is_read_once(store: CountingStore, codec: Codec) -> None:
+    first, restarted = Dispatcher(store, codec), Dispatcher(store, codec)
+    await first.dispatch(START, DEMO)
+    before = store.reads
+
+    outcomes = await asyncio.gather(*(restarted.dispatch(CHAT, DEMO) for _ in range(20)))
+
+    assert store.reads == before + 1
+    assert sorted(one.position for one in outcomes) == list(range(2, 22))
+
+
+async def test_who_gives_up_waiting_for_a_state_does_not_end_it_for_others(
+    store: CountingStore, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, restarted = Dispatcher(store, codec), Dispatcher(store, codec)
+    await first.dispatch(START, DEMO)
+    head, asked, go_on = store.head, asyncio.Event(), asyncio.Event()
+
+    async def slow() -> int:
+        asked.set()
+        await go_on.wait()
+        return await head()
+
+    monkeypatch.setattr(store, "head", slow)
+    impatient, patient = (asyncio.create_task(restarted.dispatch(CHAT, DEMO)) for _ in range(2))
+    await asked.wait()
+    impatient.cancel()
+    await asyncio.gather(impatient, return_exceptions=True)
+    go_on.set()
+
+    assert (await patient).position == 2
+    assert impatient.cancelled()
+
+
+async def test_a_failed_load_is_tried_anew_by_the_next(
+    store: CountingStore, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher = Dispatcher(store, codec)
+
+    async def broken() -> int:
+        raise Unavailable("the log does not answer")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(store, "head", broken)
+        with pytest.raises(Unavailable):
+            await dispatcher.dispatch(START, DEMO)
+
+    assert (await dispatcher.dispatch(START, DEMO)).position == 1
 
 
 async def test_another_process_is_noticed_by_the_append_condition(
