@@ -20,7 +20,12 @@ from aigestion.eventstore.memory import MemoryBlobStore, MemoryEventStore, Memor
 from aigestion.eventstore.port import NewEvent
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context, Request, requested
-from aigestion.kernel.errors import ConversationIsArchived, IdempotencyKeyReused, NotFound, Unavailable
+from aigestion.kernel.errors import (
+    ConversationIsArchived,
+    IdempotencyKeyReused,
+    NotFound,
+    Unavailable,
+)
 from aigestion.kernel.query import AppendCondition
 
 CONVERSATION = UUID("01990000-0000-7000-8000-000000000001")
