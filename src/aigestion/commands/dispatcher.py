@@ -53,7 +53,6 @@ class _Folded(msgspec.Struct, frozen=True):
     """Of the last event in it."""
     upto: int = 0
     """Nothing is missing from it up to here, which may be long after its last event."""
-    loaded: bool = False
 
 
 class Dispatcher:
@@ -84,9 +83,7 @@ class Dispatcher:
         """Decide on the command and append what it leads to, exactly once a request key."""
         use_case = self._use_cases[type(command)]
         boundary = use_case.reads(command).scoped(context.tenant)
-        folded = self._recall(use_case, boundary)
-        if not folded.loaded:
-            folded = await self._load(use_case, boundary)
+        folded = self._recall(use_case, boundary) or await self._load(use_case, boundary)
         for _ in range(ATTEMPTS_MAX):
             refused: AIGestionError | None = None
             events: Sequence[Event] = ()
@@ -141,7 +138,7 @@ class Dispatcher:
         state = folded.state
         for event in events:
             state = use_case.evolve(state, event)
-        self._remember(use_case, boundary, _Folded(state, last, last, loaded=True))
+        self._remember(use_case, boundary, _Folded(state, last, last))
         first = last - len(events) + 1
         return Outcome(
             last,
@@ -171,32 +168,32 @@ class Dispatcher:
         key = (use_case.evolve, boundary)
         loading = self._loading.get(key)
         if loading is None:
-            loading = self._loading[key] = asyncio.create_task(
-                self._catch_up(use_case, boundary, _Folded(use_case.initial))
-            )
+            loading = self._loading[key] = asyncio.create_task(self._read_all(use_case, boundary))
             loading.add_done_callback(lambda _: self._loading.pop(key, None))
         return await asyncio.shield(loading)
 
+    async def _read_all(self, use_case: UseCase[Any, Any], boundary: Query) -> _Folded:
+        # A condition looks at all that has the same tags since then: in a long conversation that is much.
+        upto = await self._store.head()
+        return await self._catch_up(use_case, boundary, _Folded(use_case.initial), upto)
+
     async def _catch_up(
-        self, use_case: UseCase[Any, Any], boundary: Query, folded: _Folded
+        self, use_case: UseCase[Any, Any], boundary: Query, folded: _Folded, upto: int = 0
     ) -> _Folded:
-        state, position, upto = folded.state, folded.position, folded.upto
-        if not folded.loaded:
-            # A condition looks at all that has the same tags since then: in a long conversation that is much.
-            upto = await self._store.head()
+        """Read what is new, which is at least all there is up to `upto`."""
+        state, position = folded.state, folded.position
         for stored in await self._store.read(boundary, after=folded.upto):
             state = use_case.evolve(state, (await self._codec.open(stored)).data)
             position = stored.position
-        caught_up = _Folded(state, position, max(position, upto), loaded=True)
+        caught_up = _Folded(state, position, max(position, folded.upto, upto))
         self._remember(use_case, boundary, caught_up)
         return caught_up
 
-    def _recall(self, use_case: UseCase[Any, Any], boundary: Query) -> _Folded:
+    def _recall(self, use_case: UseCase[Any, Any], boundary: Query) -> _Folded | None:
         key = (use_case.evolve, boundary)
         folded = self._states.get(key)
-        if folded is None:
-            return _Folded(use_case.initial)
-        self._states.move_to_end(key)
+        if folded is not None:
+            self._states.move_to_end(key)
         return folded
 
     def _remember(self, use_case: UseCase[Any, Any], boundary: Query, folded: _Folded) -> None:
