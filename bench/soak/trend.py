@@ -1,13 +1,14 @@
 """Slopes and drifts, read off samples."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from statistics import linear_regression
 
 import msgspec
 
 from bench.results import percentile
 
-LIFE_SECONDS_MIN = 60.0
-"""A process that was killed sooner says nothing of where its memory goes."""
+SECONDS_MIN = 60.0
+"""Less than that says nothing of where memory goes."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -21,26 +22,19 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 def slope_per_hour(
-    samples: Iterable[Sample], warm_seconds: float, value: str = "rss_mib"
+    samples: Sequence[Sample], warm_seconds: float, value: str = "rss_mib"
 ) -> float | None:
-    """How much `value` grows in an hour, by least squares over all lives of a process, each with a start of its own.
+    """How much `value` grows in an hour, by least squares, after the first `warm_seconds`.
 
-    The first `warm_seconds` of each life are left out. None if no life was long enough.
+    None for a process that was started again, or watched for too short a time.
     """
-    lives: dict[int, list[Sample]] = {}
-    for one in samples:
-        lives.setdefault(one.pid, []).append(one)
-    covariance = variance = 0.0
-    for life in lives.values():
-        begun = life[0].at
-        warm = [one for one in life if one.at - begun >= warm_seconds]
-        if not warm or warm[-1].at - warm[0].at < LIFE_SECONDS_MIN:
-            continue
-        middle = sum(one.at for one in warm) / len(warm)
-        mean = sum(getattr(one, value) for one in warm) / len(warm)
-        covariance += sum((one.at - middle) * (getattr(one, value) - mean) for one in warm)
-        variance += sum((one.at - middle) ** 2 for one in warm)
-    return covariance / variance * 3600 if variance else None
+    warm = [one for one in samples if one.at - samples[0].at >= warm_seconds]
+    if len({one.pid for one in samples}) > 1 or not warm:
+        return None
+    if warm[-1].at - warm[0].at < SECONDS_MIN:
+        return None
+    slope, _ = linear_regression([one.at for one in warm], [getattr(one, value) for one in warm])
+    return slope * 3600
 
 
 class Answer(msgspec.Struct, frozen=True):

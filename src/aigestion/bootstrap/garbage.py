@@ -1,11 +1,17 @@
 """The garbage collector of a process that serves or fills: it looks at what work makes, not at the program."""
 
+import asyncio
 import gc
+
+from aigestion.kernel.cancellation import heed_cancellation
 
 YOUNG_OBJECTS_MAX = 20_000
 """Where requests are answered: a collection of so many takes about a millisecond."""
 YOUNG_OBJECTS_FILLING_MAX = 200_000
 """Where views are filled and nobody waits: their batches outlive many small collections."""
+
+COLLECTED_SECONDS = 30.0
+YOUNG_GENERATIONS = 1
 
 
 def settle_garbage(young_objects_max: int = YOUNG_OBJECTS_MAX) -> None:
@@ -16,3 +22,14 @@ def settle_garbage(young_objects_max: int = YOUNG_OBJECTS_MAX) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(young_objects_max, 20, 50)
+
+
+async def collect_garbage() -> None:
+    """For ever, every half minute, whatever was made since: a few milliseconds at most.
+
+    Counted alone, what quiet work leaves behind (a request of httpx, a wait that ended) would lie for hours.
+    """
+    while True:
+        heed_cancellation()
+        await asyncio.sleep(COLLECTED_SECONDS)
+        gc.collect(YOUNG_GENERATIONS)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
+from aigestion.bootstrap.garbage import collect_garbage
 from aigestion.bootstrap.tasks import Background
 from aigestion.kernel.errors import Unavailable
 
@@ -40,7 +41,9 @@ async def process() -> AsyncIterator[tuple[Process, AsyncExitStack]]:
     """A process, and the stack of all it opens."""
     with _signals() as stop:
         async with AsyncExitStack() as stack:
-            yield Process(stack, stop), stack
+            this = Process(stack, stop)
+            await this.runs("garbage", collect_garbage())
+            yield this, stack
 
 
 @contextmanager

@@ -2,27 +2,23 @@
 
 import asyncio
 import time
-from collections import deque
+from array import array
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.errors import AIGestionError
 
 POLL_SECONDS = 1.0
 SAMPLE_SECONDS = 0.5
-SAMPLES_MAX = 4_096
-"""Half an hour of a head that moves all the time; who is behind for longer is behind by at least that."""
+SAMPLES_MAX = 8_192
+"""An hour of a head that moves all the time, of which at least half is kept; who is behind for longer is behind
+by at least that."""
 STALLED_SECONDS = 30.0
 
 Positions = Callable[[], Mapping[str, int]]
 """Where each part of this process is, by its name."""
-
-
-class _Seen(NamedTuple):
-    at: float
-    head: int
 
 
 class HeadWatch:
@@ -30,24 +26,28 @@ class HeadWatch:
 
     def __init__(self, head: int = 0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seen: deque[_Seen] = deque([_Seen(clock(), head)], SAMPLES_MAX)
+        self._heads = array("q", [head])
+        """Always higher. Numbers in a row: they are kept for an hour, and take 128 KiB and no more."""
+        self._seen_at = array("d", [clock()])
         self._parts: dict[str, tuple[int, float]] = {}
         """Position of each part, and since when it has been there."""
 
     @property
     def head(self) -> int:
-        return self._seen[-1].head
+        return self._heads[-1]
 
     def move(self, head: int) -> None:
         """The log ends here now. Cheap: called after every commit."""
-        last = self._seen[-1]
-        if head <= last.head:
+        if head <= self._heads[-1]:
             return
         now = self._clock()
-        if now - last.at < SAMPLE_SECONDS and len(self._seen) > 1:
-            self._seen[-1] = _Seen(last.at, head)
-        else:
-            self._seen.append(_Seen(now, head))
+        if now - self._seen_at[-1] < SAMPLE_SECONDS and len(self._heads) > 1:
+            self._heads[-1] = head
+            return
+        if len(self._heads) == SAMPLES_MAX:
+            del self._heads[: SAMPLES_MAX // 2], self._seen_at[: SAMPLES_MAX // 2]
+        self._heads.append(head)
+        self._seen_at.append(now)
 
     def note(self, part: str, position: int) -> None:
         """A part is here now."""
@@ -60,8 +60,10 @@ class HeadWatch:
 
     def lag_seconds(self, position: int) -> float:
         """For how long the log has had something beyond this position; 0 if it has not."""
-        missed = next((seen.at for seen in self._seen if seen.head > position), None)
-        return 0.0 if missed is None else max(0.0, self._clock() - missed)
+        missed = bisect_right(self._heads, position)
+        return (
+            0.0 if missed == len(self._heads) else max(0.0, self._clock() - self._seen_at[missed])
+        )
 
     def stalled(self, part: str) -> bool:
         """The head moves and this part does not: it has been behind, at one place, for too long."""

@@ -17,7 +17,6 @@ import socket
 import sys
 from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import Any
 
 from aigestion.kernel import clock
@@ -33,6 +32,7 @@ PRELOADED = (
     "uvloop",
 )
 READ_BYTES_MAX = 65536
+NUMBER_BYTES_MAX = 32
 _DIE_WITH_PARENT = 1
 
 
@@ -128,11 +128,14 @@ def _show_other_time(offset: str) -> None:
 
     From outside the interpreter (libfaketime) it cannot be done: its `sleep` fails since 3.11.
     """
+    told = os.open(offset, os.O_RDONLY)  # once: the time is asked for all the while
 
     class Off(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return datetime.now(tz) + timedelta(seconds=int(Path(offset).read_text() or 0))
+            return datetime.now(tz) + timedelta(
+                seconds=int(os.pread(told, NUMBER_BYTES_MAX, 0) or 0)
+            )
 
     vars(clock)["datetime"] = Off
 

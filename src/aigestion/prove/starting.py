@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -24,11 +24,15 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "SSL_CERT_FILE")
 
 @asynccontextmanager
 async def running_system(
-    folder: Path, kinds: Sequence[str] = (), program: Sequence[str] = FORK_SERVER
+    folder: Path,
+    kinds: Sequence[str] = (),
+    program: Sequence[str] = FORK_SERVER,
+    roles: Mapping[str, tuple[str, ...]] = ROLES,
 ) -> AsyncIterator[System]:
     """Everything started and ready inside the block; all of it ended, and only that, after it.
 
-    It is made for these `kinds` of faults; `program` is the fork server that every process comes from.
+    It is made for these `kinds` of faults; `program` is the fork server that every process comes from,
+    `roles` says what each is told to be.
     `Misconfigured` or `Unavailable` says what cannot start.
     """
     provider = Provider()
@@ -61,10 +65,10 @@ async def running_system(
             raise Unavailable(f"The log could not be made: {err.strip()}")
         for name in owner:
             del system.environment[name]
-        for name, target in _edges(system, servers[0]):
+        for name, target in _edges(system, servers[0], roles):
             wire = Wire(target, waits_idle=name.endswith("→provider"))
             system.wires[name] = await stack.enter_async_context(wire)
-        _make_nodes(system)
+        _make_nodes(system, roles)
         for node in system.nodes.values():
             stack.push_async_callback(node.end)
             node.start()
@@ -83,19 +87,21 @@ async def _postgres_on_small_disk(system: System, stack: AsyncExitStack) -> None
     stack.enter_context(on_small_disk(system.data_dir.postgres))
 
 
-def _edges(system: System, provider: LocalServer) -> Iterator[tuple[str, Callable[[], Address]]]:
+def _edges(
+    system: System, provider: LocalServer, roles: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, Callable[[], Address]]]:
     """Every way from a process to a server; a server's port is looked up for each connection."""
-    for name, arguments in ROLES:
+    for name, arguments in roles.items():
         yield f"{name}→postgres", lambda: (LOOPBACK, system.postgres.port)
         yield f"{name}→nats", lambda: (LOOPBACK, system.broker.port)
         if arguments[0] == "agents":
             yield f"{name}→provider", lambda: (LOOPBACK, provider.port)
 
 
-def _make_nodes(system: System) -> None:
+def _make_nodes(system: System, roles: Mapping[str, tuple[str, ...]]) -> None:
     folder = system.folder / "roles"
     folder.mkdir()
-    for name, arguments in ROLES:
+    for name, arguments in roles.items():
         port = free_port()
         role = arguments[0]
         door = "HTTP" if role == "api" else "OPERATIONS"

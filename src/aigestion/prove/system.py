@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import asyncpg
 
@@ -26,15 +28,18 @@ KEPT = ("directory", "conversations", "documents", "runs", "search")
 """The read models of the run: those in Postgres."""
 ALL_VIEWS = 2 / 3
 """Above this, a pick means every read model."""
-ROLES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("api-1", ("api",)),
-    ("api-2", ("api",)),
-    ("relay-1", ("relay",)),
-    ("relay-2", ("relay",)),
-    ("project-1", ("project", *KEPT)),
-    ("agents-1", ("agents",)),
-    ("agents-2", ("agents",)),
+ROLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "api-1": ("api",),
+        "api-2": ("api",),
+        "relay-1": ("relay",),
+        "relay-2": ("relay",),
+        "project-1": ("project", *KEPT),
+        "agents-1": ("agents",),
+        "agents-2": ("agents",),
+    }
 )
+"""What each process is told to be."""
 
 
 class System:

@@ -15,10 +15,15 @@ def life(pid: int, begin: float, seconds: int, mib: float, per_hour: float) -> l
     ]
 
 
-def test_a_slope_is_that_of_all_lives_and_a_restart_is_none() -> None:
-    samples = [*life(1, 0, 200, 150, 6.0), *life(2, 200, 200, 100, 6.0)]
+def test_a_slope_is_what_an_hour_would_bring() -> None:
+    samples = life(1, 50, 200, 150, 6.0)
     assert slope_per_hour(samples, 20) == pytest.approx(6.0)
     assert slope_per_hour(samples, 20, "descriptors") == 0.0
+
+
+def test_who_was_started_again_has_no_slope() -> None:
+    samples = [*life(1, 0, 200, 150, 6.0), *life(2, 200, 200, 100, 6.0)]
+    assert slope_per_hour(samples, 20) is None
 
 
 def test_how_a_process_warms_up_is_left_out() -> None:
