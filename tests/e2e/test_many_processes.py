@@ -17,7 +17,8 @@ from tests.support.cluster import Cluster, Role, cluster
 from tests.support.elasticsearch import elasticsearch_url
 from tests.support.tasks import eventually
 
-CONVERSATIONS = (400, pytest.param(2_000, marks=pytest.mark.nightly))
+LOADS = ((100, 0.5), pytest.param(2_000, 0.0, marks=pytest.mark.nightly))
+"""How many conversations at least, and the pause between two in seconds; they go on until all the rest is done."""
 ASKING_AT_ONCE = 16
 ROLES = ("api", "api", "relay", "relay", "project", "project", "agents", "agents", "agents")
 SETTLE_SECONDS_MAX = 900.0
@@ -42,9 +43,9 @@ def production(tmp_path: Path, valkey_url: str) -> Iterator[Cluster]:
         yield made
 
 
-@pytest.mark.parametrize("conversations", CONVERSATIONS)
+@pytest.mark.parametrize(("least", "pause"), LOADS)
 async def test_everything_is_rolled_and_rebuilt_under_load_and_nobody_notices(
-    production: Cluster, conversations: int
+    production: Cluster, least: int, pause: float
 ) -> None:
     roles = production.started(*ROLES, **CALM)
     key = production.tenant("acme")
@@ -53,10 +54,12 @@ async def test_everything_is_rolled_and_rebuilt_under_load_and_nobody_notices(
     async with balanced(apis, key) as api, _log(production) as log:
         await _known(api)
         await _document(api)
-        asking = asyncio.create_task(_ask(api, conversations))
+        over = asyncio.Event()
+        asking = asyncio.create_task(_ask(api, least, pause, over))
         await asyncio.to_thread(_roll, roles)
         rebuilt = await asyncio.to_thread(_rebuild, production)
-        await asking
+        over.set()
+        conversations = await asking
         await eventually(lambda: _replied(log, conversations), SETTLE_SECONDS_MAX)
 
         assert api.failures == []
@@ -97,8 +100,8 @@ def _rebuild(production: Cluster) -> list[str]:
     return rebuilt
 
 
-async def _ask(api: Balanced, conversations: int) -> None:
-    """So many conversations with a question each, some at a time."""
+async def _ask(api: Balanced, least: int, pause: float, over: asyncio.Event) -> int:
+    """Conversations with a question each, some at a time, until it is over; returns how many."""
     room = asyncio.Semaphore(ASKING_AT_ONCE)
 
     async def one(number: int) -> None:
@@ -133,9 +136,14 @@ async def _ask(api: Balanced, conversations: int) -> None:
                     "GET", f"/v1/conversations/{conversation}?min_position={position}"
                 )
 
+    asked = 0
     async with asyncio.TaskGroup() as tasks:
-        for number in range(conversations):
-            tasks.create_task(one(number))
+        while asked < least or not over.is_set():
+            async with room:
+                tasks.create_task(one(asked))
+            asked += 1
+            await asyncio.sleep(pause)
+    return asked
 
 
 async def _document(api: Balanced) -> None:

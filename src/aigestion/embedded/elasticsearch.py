@@ -11,7 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from aigestion.embedded.datadir import DataDir
-from aigestion.embedded.elasticsearch_configuration import HEAP_MIB, USER, configuration
+from aigestion.embedded.elasticsearch_configuration import (
+    HEAP_MIB,
+    QUICK_TO_START,
+    USER,
+    configuration,
+)
 from aigestion.embedded.elasticsearch_home import VERSIONS, Home, prepared_home
 from aigestion.embedded.pid_file import wait_until
 from aigestion.embedded.ports import LOOPBACK, on_kept_port
@@ -147,7 +152,7 @@ def _launcher(home: Home, folder: Path) -> tuple[str, ...]:
     elasticsearch = home.elasticsearch
     return (
         str(home.java),
-        *("-Xms4m", "-Xmx64m", "-XX:+UseSerialGC"),
+        *(QUICK_TO_START, "-Xms4m", "-Xmx64m", "-XX:+UseSerialGC"),
         "-Dcli.name=server",
         f"-Dcli.script={elasticsearch}/bin/elasticsearch",
         "-Dcli.libs=lib/tools/server-cli",
