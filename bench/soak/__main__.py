@@ -25,8 +25,8 @@ from bench.whole import conversation
 FAULT_SECONDS = 30.0
 AFTER_FAULT_SECONDS = 15.0
 """What is answered so soon after a fault is not part of the drift."""
-WARM_SECONDS_MAX = 60.0
-"""What comes so soon after a start says nothing: at most this, and at most a sixth of the run."""
+START_SECONDS_MAX = 60.0
+"""What comes so soon says nothing: at most this, and at most a sixth of the run. Memory warms up for half of it."""
 SAMPLE_SECONDS = 1.0
 CALIBRATING_SECONDS = 20.0
 CONVERSATIONS = 101
@@ -37,6 +37,9 @@ KINDS = "kill-api,kill-relay,kill-project,kill-agents,kill-nats,pause-relay"
 RSS_MIB_PER_HOUR_MAX = 1.0
 DRIFT_MAX = 0.10
 CONNECTIONS_MAX = 16
+COLUMNS = [
+    "process", "lives", "MiB", "half-way", "at the end", "MiB/h", "descriptors", "descriptors/h",
+]  # fmt: skip
 DESCRIPTORS_PER_HOUR_MAX = 1.0
 
 
@@ -125,18 +128,19 @@ async def soaked(minutes: float, share: float, seed: int) -> Section:
 def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
     """A row a process, and how each figure stands to its limit: 1 and above is within."""
     rows, slopes, descriptors = [], [], []
-    warm = min(WARM_SECONDS_MAX, minutes * 10)
+    start, half = min(START_SECONDS_MAX, minutes * 10), minutes * 30
     for name in sorted({one.name for one in soak.samples}):
         of = [one for one in soak.samples if one.name == name]
-        slope = slope_per_hour(of, warm)
-        held = slope_per_hour(of, warm, "descriptors")
+        slope = slope_per_hour(of, half)
+        held = slope_per_hour(of, start, "descriptors")
         slopes += [] if slope is None else [slope]
         descriptors += [] if held is None else [held]
+        at_times = [next(one for one in of if one.at >= at).rss_mib for at in (start, half)]
         rows.append(
             [
                 name,
                 str(len({one.pid for one in of})),
-                f"{max(one.rss_mib for one in of):.0f}",
+                *(f"{mib:.1f}" for mib in (*at_times, of[-1].rss_mib)),
                 "" if slope is None else f"{slope:+.2f}",
                 str(max(one.descriptors for one in of)),
                 "" if held is None else f"{held:+.1f}",
@@ -144,7 +148,7 @@ def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
         )
     load = soak.load
     faults = [at for at, _ in soak.faults]
-    early, late = drift(load.answers, faults, warm, AFTER_FAULT_SECONDS)
+    early, late = drift(load.answers, faults, start, AFTER_FAULT_SECONDS)
     return Section(
         name="soak",
         title="Under load and faults for a while",
@@ -152,8 +156,9 @@ def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
         f"every role in a process of its own, {len(soak.faults)} faults, one every {FAULT_SECONDS:g} s. "
         f"{len(load.answers):,} posts answered, {load.failures} met a fault, {load.refusals} were "
         f"refused. Away from faults p99 was {early:.1f} ms in the first half and {late:.1f} ms in the "
-        f"second. The first process of each role was not killed; its slopes are those after {warm:g} s.",
-        columns=["process", "lives", "most MiB", "MiB/h", "descriptors", "descriptors/h"],
+        f"second. The first process of each role was never killed. MiB: after {start:g} s, half-way and at the "
+        "end; its slope is that of the second half, that of descriptors without the start.",
+        columns=COLUMNS,
         rows=rows,
         ratios=[
             _within("memory of the fastest growing process, MiB/h", slopes, RSS_MIB_PER_HOUR_MAX),
