@@ -25,7 +25,7 @@ def settle_garbage(young_objects_max: int = YOUNG_OBJECTS_MAX) -> None:
 
 
 async def collect_garbage() -> None:
-    """For ever, every half minute, whatever was made since: a few milliseconds at most.
+    """For ever, every half minute, whatever was made since.
 
     Counted alone, what quiet work leaves behind (a request of httpx, a wait that ended) would lie for hours.
     """
