@@ -5,9 +5,9 @@ import gc
 import weakref
 
 import pytest
-from tests.support.tasks import eventually, running
 
 from aigestion.bootstrap import garbage
+from tests.support.tasks import eventually, running
 
 
 class Cycle:

@@ -1,6 +1,8 @@
 """Agents of a tenant: what they are told, whom they ask, what they hear; every change is a version."""
 
+from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from litestar import Router, get, post, put
@@ -22,8 +24,8 @@ from aigestion.api.answers import (
     reading,
 )
 from aigestion.api.body import Body
+from aigestion.api.doors import Doors
 from aigestion.api.request import ApiRequest
-from aigestion.api.v1.agent_versions import Agent, must_run_elsewhere, versions
 from aigestion.api.v1.new_definition import Definition, Registration
 from aigestion.commands.directory.define_agent import (
     DefineAgent,
@@ -31,7 +33,10 @@ from aigestion.commands.directory.define_agent import (
     is_agent_name,
 )
 from aigestion.commands.directory.register_agent import RegisterAgent
-from aigestion.events.directory import AgentDefined
+from aigestion.events.directory import AgentDefined, AgentLimits
+from aigestion.events.recorded import Recorded
+from aigestion.kernel.errors import NotFound, Refused
+from aigestion.queries.agents import versions_of
 from aigestion.queries.answer import Cursors, Page, checked_limit, invalid
 
 IfMatch = Annotated[
@@ -48,6 +53,26 @@ class WayBack(Body):
     """Which version to go back to."""
 
     version: int = Field(ge=0, description="0 is what the program brings.")
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of an agent."""
+
+    agent: str
+    version: int
+    """0 is what the program brings, or what was registered from elsewhere."""
+    description: str
+    instructions: str | None
+    """Null for an agent that runs elsewhere."""
+    model: str | None
+    hears: tuple[str, ...]
+    documents: tuple[UUID, ...] | None
+    limits: AgentLimits | None
+    rolled_back_to: int | None = None
+    defined_at: datetime | None = None
+    defined_by: str | None = None
+    position: int | None = None
+    """Of the event that made this version; what follows it is answered so."""
 
 
 class AgentSummary(msgspec.Struct, frozen=True):
@@ -87,8 +112,8 @@ async def read_agent(
 ) -> Answered[Agent]:
     """The version that answers what is said now."""
     head = await request.doors.feed.at_least(min_position)
-    known = await versions(request, name)
-    return _tagged(known[-1], head)
+    versions = await _versions(request, name)
+    return _tagged(versions[-1], head)
 
 
 @get(
@@ -109,8 +134,8 @@ async def list_versions(
     cursors = Cursors(_Before, ("versions", request.tenant, name))
     before = cursors.decode(cursor)
     head = await request.doors.feed.at_least(min_position)
-    known = await versions(request, name)
-    left = [one for one in reversed(known) if before is None or one.version < before.version]
+    versions = await _versions(request, name)
+    left = [one for one in reversed(versions) if before is None or one.version < before.version]
     page = cursors.page(left[: limit + 1], limit, lambda last: _Before(last.version))
     return Answered(page, head)
 
@@ -177,7 +202,7 @@ async def roll_back_agent(
     if_match: IfMatch = None,
 ) -> Answered[Agent]:
     """One more version, which says what an earlier one said. Nothing is taken away."""
-    await versions(request, name)
+    await _versions(request, name)
     command = RollBackAgent(
         agent=name,
         to_version=data.version,
@@ -185,6 +210,12 @@ async def roll_back_agent(
         expected_version=_seen(if_match),
     )
     return await _changed(request, name, command, idempotency_key)
+
+
+async def must_run_elsewhere(doors: Doors, tenant: str, agent: str) -> None:
+    """Raises `Refused` for an agent that the program brings or the tenant has defined."""
+    if agent in doors.agents or await versions_of(doors.log, tenant, agent):
+        raise Refused(f"This program answers as {agent} itself.")
 
 
 def _must_be_name(name: str) -> None:
@@ -196,18 +227,56 @@ async def _changed(
     request: ApiRequest, name: str, command: DefineAgent | RollBackAgent, key: str | None
 ) -> Answered[Agent]:
     outcome = await request.doors.dispatcher.dispatch(command, await request.context(key))
-    known = await versions(request, name)
+    versions = await _versions(request, name)
     if outcome.events:
         defined: AgentDefined = outcome.events[-1].data  # type: ignore[assignment]
-        (answer,) = [one for one in known if one.version == defined.agent_version]
+        (answer,) = [one for one in versions if one.version == defined.agent_version]
     else:
-        answer = known[-1]
+        answer = versions[-1]
     return _tagged(answer, outcome.position)
 
 
 def _tagged(agent: Agent, position: int) -> Answered[Agent]:
     """Its version is its `ETag`: what `If-Match` of the next change names."""
     return Answered(agent, position, tag=str(agent.version))
+
+
+async def _versions(request: ApiRequest, name: str) -> list[Agent]:
+    """At least one version; `NotFound` if the tenant has no such agent."""
+    doors, tenant = request.doors, request.tenant
+    if not is_agent_name(name):
+        raise NotFound(_NO_AGENT)
+    found = [_recorded(one) for one in await versions_of(doors.log, tenant, name)]
+    if (builtin := doors.agents.get(name)) is not None:
+        return [_agent(builtin), *found]
+    if not found and (registered := await doors.directory.agent(tenant, name)) is not None:
+        elsewhere = Agent(
+            agent=name,
+            version=0,
+            description=registered.description,
+            instructions=None,
+            model=None,
+            hears=registered.hears,
+            documents=None,
+            limits=None,
+        )
+        return [elsewhere]
+    if not found:
+        raise NotFound(_NO_AGENT)
+    return found
+
+
+_NO_AGENT = "There is no such agent."
+
+
+def _recorded(one: Recorded[AgentDefined]) -> Agent:
+    made = {"defined_at": one.occurred_at, "defined_by": one.actor, "position": one.position}
+    return msgspec.structs.replace(_agent(one.data), **made)
+
+
+def _agent(event: AgentDefined) -> Agent:
+    fields = msgspec.structs.asdict(event)
+    return Agent(version=fields.pop("agent_version"), **fields)
 
 
 def _seen(if_match: str | None) -> int | None:

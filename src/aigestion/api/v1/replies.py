@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from aigestion.api.answers import POSITION_HEADER, Answered, IdempotencyKey, problems
 from aigestion.api.body import Body, JsonObject, Text
 from aigestion.api.request import ApiRequest
-from aigestion.api.v1.agent_versions import must_run_elsewhere
+from aigestion.api.v1.agents import must_run_elsewhere
 from aigestion.api.v1.interactions import LongText
 from aigestion.commands.directory.define_agent import HEARD
 from aigestion.commands.run.answer_from_elsewhere import AnswerFromElsewhere, ModelAnswered
