@@ -127,10 +127,12 @@ async def soaked(minutes: float, share: float, seed: int) -> Section:
 
 def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
     """A row a process, and how each figure stands to its limit: 1 and above is within."""
-    rows, slopes, descriptors = [], [], []
+    rows, slopes, descriptors, spared = [], [], [], True
     start, half = min(START_SECONDS_MAX, minutes * 10), minutes * 30
     for name in sorted({one.name for one in soak.samples}):
         of = [one for one in soak.samples if one.name == name]
+        lives = len({one.pid for one in of})
+        spared = spared and (lives == 1 or not name.endswith("-1"))
         slope = slope_per_hour(of, half)
         held = slope_per_hour(of, start, "descriptors")
         slopes += [] if slope is None else [slope]
@@ -139,7 +141,7 @@ def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
         rows.append(
             [
                 name,
-                str(len({one.pid for one in of})),
+                str(lives),
                 *(f"{mib:.1f}" for mib in (*at_times, of[-1].rss_mib)),
                 "" if slope is None else f"{slope:+.2f}",
                 str(max(one.descriptors for one in of)),
@@ -165,6 +167,7 @@ def judged(soak: Soak, rate: float, minutes: float, share: float) -> Section:
             _within("descriptors of the same, an hour", descriptors, DESCRIPTORS_PER_HOUR_MAX),
             Ratio(f"p99 within {1 + DRIFT_MAX:g} x", early * (1 + DRIFT_MAX) / late, 1.0),
             Ratio("no post was refused", 0.0 if load.refusals else 1.0, 1.0),
+            Ratio("who is never killed never ended", float(spared), 1.0),
         ],
     )
 

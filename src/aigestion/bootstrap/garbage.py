@@ -9,9 +9,9 @@ YOUNG_OBJECTS_MAX = 20_000
 """Where requests are answered: a collection of so many takes about a millisecond."""
 YOUNG_OBJECTS_FILLING_MAX = 200_000
 """Where views are filled and nobody waits: their batches outlive many small collections."""
-
 COLLECTED_SECONDS = 30.0
 YOUNG_GENERATIONS = 1
+"""The older one too: what outlives both, the collector looks at by its own count."""
 
 
 def settle_garbage(young_objects_max: int = YOUNG_OBJECTS_MAX) -> None:
