@@ -32,11 +32,6 @@ class Database(PostgresDouble):
         yield from self.log.locks()
         yield from locks_of(self.views)
 
-    def crash(self) -> None:
-        super().crash()
-        for view in self.views.values():
-            self.counts["view commits lost"] += view.lose_some(self)
-
     def _meaning(self, sql: str) -> Callable[..., Any]:
         found = self._known.get(sql)
         if found is None:

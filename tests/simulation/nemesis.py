@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-from tests.simulation.view_tables import FORGOTTEN_SECONDS_MAX
 from tests.simulation.world import Process, World
 
 FAULTS_MAX = 8
@@ -106,9 +105,7 @@ def forget_in_views(world: World) -> None:
             backend.interrupted = True
             world.database.end(backend)
     for view in world.database.views.values():
-        world.database.counts["view commits lost"] += view.lose_some(
-            world.database, FORGOTTEN_SECONDS_MAX
-        )
+        world.database.counts["view commits lost"] += view.lose_some(world.database)
 
 
 def restart_broker(world: World) -> None:

@@ -18,8 +18,6 @@ LATENCY_SECONDS_MAX = 6.0
 KEEPALIVE_SECONDS = 12.0
 """So long a server holds the session of a client whose machine cannot be reached."""
 LOCK_TIMEOUT_SECONDS = 2.0
-FLUSH_SECONDS = 0.6
-"""What was committed without waiting for the disk may be lost for so long."""
 
 
 class Row(tuple[Any, ...]):

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from tests.simulation.postgres import FLUSH_SECONDS, Backend, PostgresDouble, Row, ServerLock
+from tests.simulation.postgres import Backend, PostgresDouble, Row, ServerLock
 
 FORGOTTEN_SECONDS_MAX = 6.0
 
@@ -18,7 +18,7 @@ _FIELD = re.compile(r'"(\w+)"')
 
 
 class ViewTables:
-    """One view: its rows by (collection, key), its checkpoint, and what an unflushed crash takes back."""
+    """One view: its rows by (collection, key), its checkpoint, and what it may forget (`lose_some`)."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -40,9 +40,9 @@ class ViewTables:
         self.regressions += self.checkpoint < before
         self.ahead_of_log += self.checkpoint > len(server.log.events)
 
-    def lose_some(self, server: PostgresDouble, seconds: float = FLUSH_SECONDS) -> int:
-        """A crash: of the last commits some are gone, newest first. Returns how many."""
-        recent = [one for one in self._undo if one[0] >= server.loop.time() - seconds]
+    def lose_some(self, server: PostgresDouble) -> int:
+        """Of the last commits some are gone, newest first. Returns how many."""
+        recent = [one for one in self._undo if one[0] >= server.loop.time() - FORGOTTEN_SECONDS_MAX]
         lost = server.chance.randint(0, len(recent))
         if lost:
             _, self.rows, self.checkpoint = recent[-lost]
@@ -100,7 +100,7 @@ async def _move_from(
     if view.checkpoint != seen:
         return []
     _move(server, view, backend, table, position)
-    return [Row.of(set_config="off")]
+    return [Row.of(position=position)]
 
 
 def _upsert(
@@ -128,12 +128,8 @@ def _delete(
 
 _MEANINGS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("SELECT position FROM", ".checkpoint", _checkpoint),
-    ("SELECT position, set_config", "FOR UPDATE", _lock_checkpoint),
-    (
-        "UPDATE",
-        "WHERE position = $2 RETURNING set_config('synchronous_commit', 'off', true)",
-        _move_from,
-    ),
+    ("SELECT position FROM", ".checkpoint FOR UPDATE", _lock_checkpoint),
+    ("UPDATE", "WHERE position = $2 RETURNING position", _move_from),
     ("UPDATE", "SET position = $1", _move),
     ("DELETE FROM", "WHERE key = ANY($1::text[])", _delete),
 )

@@ -72,10 +72,6 @@ LOSSES = (
     "or cut off an end together with the checkpoints of it: `audit verify` finds that by checkpoints which were "
     "kept where they cannot reach, and only up to the last of those. What no checkpoint covers yet, the last ten "
     "seconds, can be changed without a trace, and nothing tells whether an event was true when it was recorded.",
-    "**Your own writes, in the moment after PostgreSQL crashed.** Read models in PostgreSQL do not wait for the disk, "
-    "so a crash takes their last fraction of a second back; until they have caught up, an answer may name the "
-    "position of before and show less, also to who asked with `min_position`. Nothing is lost by it: the log has it "
-    "all. Found by one run of 1,000 faults (seed 1943621740, four of 1,934 reads), and to be mended.",
     "**Rate limits without Valkey** are forgotten by a process that ends.",
     "**A broker with damaged files** may never start again; its folder must then be emptied by a person.",
     "**A relay that is stopped and keeps its session** keeps its lock: events wait in the log until it goes on "

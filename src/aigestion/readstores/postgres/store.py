@@ -23,15 +23,9 @@ PREPARING_LOCK = 5_102_019_644_031_781_001
 
 _COLUMNS = (SCRIPTS / "columns.sql").read_text()
 _CHECKPOINT = "SELECT position FROM {view}.checkpoint"
-_LOCK_CHECKPOINT = (
-    "SELECT position, set_config('synchronous_commit', 'off', true) "
-    "FROM {view}.checkpoint FOR UPDATE"
-)
+_LOCK_CHECKPOINT = "SELECT position FROM {view}.checkpoint FOR UPDATE"
 _MOVE_CHECKPOINT = "UPDATE {view}.checkpoint SET position = $1"
-_MOVE_FROM = (
-    "UPDATE {view}.checkpoint SET position = $1 WHERE position = $2 "
-    "RETURNING set_config('synchronous_commit', 'off', true)"
-)
+_MOVE_FROM = "UPDATE {view}.checkpoint SET position = $1 WHERE position = $2 RETURNING position"
 _DROP = "DROP SCHEMA IF EXISTS {view} CASCADE"
 _SELECT = 'SELECT {columns} FROM {view}."{table}"'
 _DELETE = "DELETE FROM {table} WHERE key = ANY($1::text[])"
@@ -95,7 +89,7 @@ class PostgresReadStore:
         once more, or nothing. Raises `CheckpointMoved` if the view went back since this store saw it
         (a restore, a crash), `Unavailable` if the database does not answer.
 
-        The commit does not wait for the disk: what a crash takes away, it takes with its checkpoint.
+        The commit waits for the disk: a position that anybody read here is kept by a crash (ADR 0033).
         """
         async with self._writing(view) as connection:
             present = await self._move_checkpoint(connection, view, position)
