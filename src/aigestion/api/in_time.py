@@ -12,7 +12,7 @@ ANSWER_SECONDS_MAX = 9.0
 
 
 def in_time(app: ASGIApp, seconds_max: float = ANSWER_SECONDS_MAX) -> ASGIApp:
-    """The app, cut off where it has not begun to answer so long after it last heard from its caller.
+    """The app, cut off where it has not begun to answer after so long; the time its caller takes is not counted.
 
     What is being done may still come to its end: its outcome is unknown, as after any broken connection.
     Sockets, and answers that have begun, last as long as they like.
@@ -34,17 +34,20 @@ def in_time(app: ASGIApp, seconds_max: float = ANSWER_SECONDS_MAX) -> ASGIApp:
             given_up = asyncio.ensure_future(_say_so(scope["path"], send))
             task.cancel()
 
-        late = loop.call_later(seconds_max, give_up)  # `timeout()` costs five times this
+        due = loop.time() + seconds_max
+        late = loop.call_at(due, give_up)  # `timeout()` costs five times this
 
         async def patiently() -> Any:
             """Who waits for the caller is not late."""
-            nonlocal late
+            nonlocal due, late
             late.cancel()
+            asked = loop.time()
             try:
                 return await receive()
             finally:
                 if not begun:
-                    late = loop.call_later(seconds_max, give_up)
+                    due += loop.time() - asked
+                    late = loop.call_at(due, give_up)
 
         async def sending(message: Message) -> None:
             nonlocal begun

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from aigestion.eventstore.append_group import AppendGroup
+from aigestion.eventstore.pool import PROBE_SECONDS_MAX, QUIET_SECONDS_MAX
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_TIMEOUT_SECONDS = 2.0
@@ -23,6 +24,7 @@ _BACKEND = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backe
 _END_BACKEND = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 )
+_PROBE = "SELECT 1"
 _POSITIONS = "SELECT id, position FROM log.events WHERE id = ANY ($1::uuid[])"
 _SESSION = {
     "application_name": "aigestion appender",
@@ -52,6 +54,7 @@ class AppendConnection:
         self._url = url
         self._connection: asyncpg.Connection | None = None
         self._backend: tuple[int, datetime] | None = None
+        self._heard_at = 0.0
 
     async def open(self) -> None:
         """Connect; raises what asyncpg raises."""
@@ -63,6 +66,7 @@ class AppendConnection:
         )
         pid, started = await self._connection.fetchrow(_BACKEND) or (0, None)
         self._backend = (pid, started) if started else None
+        self._heard_at = _now()
 
     async def close(self) -> None:
         """Disconnect, politely if possible."""
@@ -80,6 +84,8 @@ class AppendConnection:
         connection = self._connection
         assert connection is not None
         try:
+            if _now() - self._heard_at > QUIET_SECONDS_MAX:
+                await connection.execute(_PROBE, timeout=PROBE_SECONDS_MAX)
             row = await connection.fetchrow(
                 _APPEND,
                 group.event_rows,
@@ -93,6 +99,7 @@ class AppendConnection:
                 raise ConnectionLost(str(error) or "the database stays silent") from error
             raise
         assert row is not None
+        self._heard_at = _now()
         return row["head_before"], row["refused"]
 
     async def settle(self, ids: Iterable[UUID]) -> dict[UUID, int]:
@@ -122,3 +129,7 @@ class AppendConnection:
                 return
             await asyncio.sleep(BACKEND_END_POLL_SECONDS)
         raise TimeoutError("the former connection's backend does not end")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,6 +1,8 @@
 """The pool of connections to PostgreSQL that reads, views and keys share."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -9,6 +11,9 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 COMMAND_TIMEOUT_SECONDS = 10.0
 IDLE_SECONDS_MAX = 15.0
 """A connection nobody used for so long is not kept: a network may have forgotten it without a word."""
+QUIET_SECONDS_MAX = 1.0
+"""One that was used so lately is there; of any other this is asked first."""
+PROBE_SECONDS_MAX = 1.0
 KEEPALIVE = {
     # The server lets go of a peer whose machine is gone after about ten seconds, not two hours.
     "tcp_keepalives_idle": "4",
@@ -17,16 +22,21 @@ KEEPALIVE = {
 }
 
 
-def opened_pool(
+@asynccontextmanager
+async def opened_pool(
     url: str, *, connections_max: int, connections_min: int = 1
-) -> "AbstractAsyncContextManager[asyncpg.Pool[Any]]":
+) -> AsyncIterator["asyncpg.Pool[Any]"]:
     """A pool inside the block.
 
     Whoever takes a connection leaves nothing on its session: settings and locks are those of a
     transaction, and who listens has a connection of its own. So nothing is reset as one is given
     back, which would be a second round trip after each query. A transaction left open is rolled back.
+
+    Where a network has forgotten a connection, who takes it gets a `TimeoutError` after a second, and
+    the others are made anew.
     """
-    return asyncpg.create_pool(
+    presence = _Presence()
+    async with asyncpg.create_pool(
         url,
         min_size=connections_min,
         max_size=connections_max,
@@ -34,9 +44,36 @@ def opened_pool(
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         server_settings=dict(KEEPALIVE),
-        reset=_nothing,
-    )
+        init=presence.made,
+        setup=presence.taken,
+        reset=presence.given_back,
+    ) as pool:
+        presence.pool = pool
+        yield pool
 
 
-async def _nothing(_connection: object) -> None:
-    pass
+class _Presence:
+    """When the connections of a pool were used last, and whether the server still knows them."""
+
+    def __init__(self) -> None:
+        self.pool: asyncpg.Pool[Any] | None = None
+        self._used_at: dict[int, float] = {}
+
+    async def made(self, connection: "asyncpg.Connection[Any]") -> None:
+        pid = connection.get_server_pid()
+        connection.add_termination_listener(lambda _: self._used_at.pop(pid, None))
+
+    async def taken(self, connection: Any) -> None:
+        used_at = self._used_at.get(connection.get_server_pid())
+        if used_at is None or monotonic() - used_at <= QUIET_SECONDS_MAX:
+            return
+        try:
+            await connection.execute("SELECT 1", timeout=PROBE_SECONDS_MAX)
+        except BaseException:
+            connection.terminate()  # else closing it would wait for an answer once more
+            if self.pool is not None:
+                await self.pool.expire_connections()
+            raise
+
+    async def given_back(self, connection: Any) -> None:
+        self._used_at[connection.get_server_pid()] = monotonic()

@@ -16,7 +16,7 @@ from aigestion.kernel.errors import AppendConditionFailed, InvalidInput, Unavail
 from aigestion.kernel.query import AppendCondition, matching
 from tests.support.log import migrated, new_event, postgres_event_store
 from tests.support.network import network_to
-from tests.support.tasks import WAIT_SECONDS_MAX, eventually
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually, patience
 
 
 @asynccontextmanager
@@ -92,6 +92,21 @@ async def test_an_append_that_never_arrived_is_sent_again_once(
 
         assert sorted(await appending) == list(range(1, 21))
         assert await positions(owner, events) == list(range(1, 21))
+
+
+async def test_a_connection_that_a_network_forgot_is_noticed_before_anything_is_sent(
+    database_url: str, owner: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(append_connection, "QUIET_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(append_connection, "REPLY_TIMEOUT_SECONDS", 3600.0)
+    async with network_to(await migrated(database_url)) as (proxy, url), running(url) as log:
+        await log.append([new_event()])
+        event = new_event()
+        proxy.forget()
+
+        async with patience():
+            assert await log.append([event]) == 2
+        assert await positions(owner, [event]) == [2]
 
 
 async def test_a_backend_that_outlives_the_network_cannot_commit_behind_our_back(

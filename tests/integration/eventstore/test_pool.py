@@ -3,8 +3,12 @@
 import asyncio
 
 import asyncpg
+import pytest
 
+from aigestion.eventstore import pool as pools
 from aigestion.eventstore.pool import opened_pool
+from tests.support.network import network_to
+from tests.support.tasks import patience
 
 _STATEMENTS = "SELECT query FROM pg_stat_activity WHERE pid = $1"
 
@@ -30,3 +34,34 @@ async def test_a_transaction_left_open_is_rolled_back(database_url: str) -> None
         async with pool.acquire() as connection:
             assert not connection.is_in_transaction()
             assert await connection.fetchval("SELECT count(*) FROM kept") == 0
+
+
+async def test_connections_that_a_network_forgot_cost_one_caller_a_moment(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "QUIET_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(pools, "COMMAND_TIMEOUT_SECONDS", 5.0)
+    async with (
+        patience(),
+        network_to(database_url) as (wire, url),
+        opened_pool(url, connections_max=2) as pool,
+    ):
+        async with pool.acquire() as one, pool.acquire() as other:
+            before = {one.get_server_pid(), other.get_server_pid()}
+        wire.forget()
+
+        with pytest.raises(TimeoutError):
+            await pool.fetchval("SELECT 1")
+        async with pool.acquire() as one, pool.acquire() as other:
+            assert before.isdisjoint({one.get_server_pid(), other.get_server_pid()})
+
+
+async def test_a_connection_that_was_used_lately_is_not_asked_first(database_url: str) -> None:
+    watching = await asyncpg.connect(database_url)
+    async with opened_pool(database_url, connections_max=1) as pool:
+        pid = await pool.fetchval("SELECT pg_backend_pid()")
+        async with pool.acquire():
+            last = await watching.fetchval(_STATEMENTS, pid)
+    await watching.close()
+
+    assert last == "SELECT pg_backend_pid()"

@@ -73,6 +73,23 @@ async def test_a_caller_may_take_its_time_with_the_body() -> None:
     assert start["status"] == 202
 
 
+async def test_what_was_done_before_the_body_was_asked_for_counts() -> None:
+    """A body that is there gives nobody more time."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for _ in range(10):
+            await asyncio.sleep(SECONDS / 2)
+            await receive()
+        await send({"type": "http.response.start", "status": 202, "headers": []})
+
+    async def at_once() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": True}
+
+    start, _ = await _asked(app, at_once)
+
+    assert start["status"] == 503
+
+
 async def _nothing() -> Any:
     await asyncio.sleep(60)
 
