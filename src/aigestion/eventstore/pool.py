@@ -61,7 +61,11 @@ class _Presence:
 
     async def made(self, connection: "asyncpg.Connection[Any]") -> None:
         pid = connection.get_server_pid()
-        connection.add_termination_listener(lambda _: self._used_at.pop(pid, None))
+
+        def ended(_: object) -> None:
+            self._used_at.pop(pid, None)
+
+        connection.add_termination_listener(ended)
 
     async def taken(self, connection: Any) -> None:
         used_at = self._used_at.get(connection.get_server_pid())
