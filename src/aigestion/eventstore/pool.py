@@ -13,7 +13,8 @@ IDLE_SECONDS_MAX = 15.0
 """A connection nobody used for so long is not kept: a network may have forgotten it without a word."""
 QUIET_SECONDS_MAX = 1.0
 """One that was used so lately is there; of any other this is asked first."""
-PROBE_SECONDS_MAX = 1.0
+PROBE_SECONDS_MAX = 3.0
+"""Long enough for a machine that has much else to do; thrice within the time an answer may take."""
 KEEPALIVE = {
     # The server lets go of a peer whose machine is gone after about ten seconds, not two hours.
     "tcp_keepalives_idle": "4",
@@ -32,8 +33,8 @@ async def opened_pool(
     transaction, and who listens has a connection of its own. So nothing is reset as one is given
     back, which would be a second round trip after each query. A transaction left open is rolled back.
 
-    Where a network has forgotten a connection, who takes it gets a `TimeoutError` after a second, and
-    the others are made anew.
+    Where a network has forgotten a connection, who takes it gets a `TimeoutError` after three
+    seconds, and the others are made anew.
     """
     presence = _Presence()
     async with asyncpg.create_pool(
@@ -73,7 +74,7 @@ class _Presence:
             return
         try:
             await connection.execute("SELECT 1", timeout=PROBE_SECONDS_MAX)
-        except BaseException:
+        except Exception:
             connection.terminate()  # else closing it would wait for an answer once more
             if self.pool is not None:
                 await self.pool.expire_connections()

@@ -98,6 +98,7 @@ async def test_a_connection_that_a_network_forgot_is_noticed_before_anything_is_
     database_url: str, owner: "asyncpg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(append_connection, "QUIET_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(append_connection, "PROBE_SECONDS_MAX", 0.3)
     monkeypatch.setattr(append_connection, "REPLY_TIMEOUT_SECONDS", 3600.0)
     async with network_to(await migrated(database_url)) as (proxy, url), running(url) as log:
         await log.append([new_event()])

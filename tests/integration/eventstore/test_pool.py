@@ -36,11 +36,12 @@ async def test_a_transaction_left_open_is_rolled_back(database_url: str) -> None
             assert await connection.fetchval("SELECT count(*) FROM kept") == 0
 
 
-async def test_connections_that_a_network_forgot_cost_one_caller_a_moment(
+async def test_connections_that_a_network_forgot_cost_one_caller_some_time(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pools, "QUIET_SECONDS_MAX", 0.0)
-    monkeypatch.setattr(pools, "COMMAND_TIMEOUT_SECONDS", 5.0)
+    monkeypatch.setattr(pools, "PROBE_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(pools, "COMMAND_TIMEOUT_SECONDS", 20.0)
     async with (
         patience(),
         network_to(database_url) as (wire, url),
