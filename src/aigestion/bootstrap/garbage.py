@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from itertools import count
 
 from aigestion.kernel.cancellation import heed_cancellation
 
@@ -11,7 +12,10 @@ YOUNG_OBJECTS_FILLING_MAX = 200_000
 """Where views are filled and nobody waits: their batches outlive many small collections."""
 COLLECTED_SECONDS = 30.0
 YOUNG_GENERATIONS = 1
-"""The older one too: what outlives both, the collector looks at by its own count."""
+"""Looked at each time."""
+ALL_EACH = 10
+"""Each so many times all of it is looked at, but for what the start has made. What ends after a long life, as a
+connection to a broker that is started again, the collector itself leaves until it would be a quarter of all objects."""
 
 
 def settle_garbage(young_objects_max: int = YOUNG_OBJECTS_MAX) -> None:
@@ -25,11 +29,11 @@ def settle_garbage(young_objects_max: int = YOUNG_OBJECTS_MAX) -> None:
 
 
 async def collect_garbage() -> None:
-    """For ever, every half minute, whatever was made since.
+    """For ever, every half minute, what was made lately; every five minutes, whatever was made since the start.
 
     Counted alone, what quiet work leaves behind (a request of httpx, a wait that ended) would lie for hours.
     """
-    while True:
+    for times in count(1):
         heed_cancellation()
         await asyncio.sleep(COLLECTED_SECONDS)
-        gc.collect(YOUNG_GENERATIONS)
+        gc.collect(YOUNG_GENERATIONS if times % ALL_EACH else 2)

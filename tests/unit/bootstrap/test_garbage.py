@@ -28,3 +28,21 @@ async def test_a_little_garbage_is_collected_in_time(monkeypatch: pytest.MonkeyP
             await eventually(lambda: left() is None)
     finally:
         gc.enable()
+
+
+async def test_what_ends_after_a_long_life_is_collected_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(garbage, "COLLECTED_SECONDS", 0.01)
+    gc.disable()
+    try:
+        old = Cycle()
+        gc.collect()  # it has outlived both young generations
+        left = weakref.ref(old)
+        del old
+        gc.collect(garbage.YOUNG_GENERATIONS)
+        assert left() is not None, "looking at the young is enough, and nothing is shown"
+        async with running(garbage.collect_garbage()):
+            await eventually(lambda: left() is None)
+    finally:
+        gc.enable()
