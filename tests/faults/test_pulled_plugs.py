@@ -23,7 +23,7 @@ def test_killed_engines_come_back_and_nothing_is_lost(own_program: Program) -> N
         soon(lambda: program.http("POST", path, body)[0] == 202)
         acknowledged += 1
 
-    assert len(program.engine_pids()) >= 2
+    soon(lambda: len(program.engine_pids()) >= 2)  # a session may outlive its server by one answer
     soon(lambda: program.cli("audit", "verify").returncode == 0)
     _, feed = program.http("GET", "/v1/events?type=user.action&limit=200")
     assert len(feed["items"]) >= acknowledged
