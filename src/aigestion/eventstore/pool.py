@@ -37,7 +37,7 @@ async def opened_pool(
     seconds, and the others are made anew.
     """
     presence = _Presence()
-    async with asyncpg.create_pool(
+    presence.pool = asyncpg.create_pool(
         url,
         min_size=connections_min,
         max_size=connections_max,
@@ -48,16 +48,17 @@ async def opened_pool(
         init=presence.made,
         setup=presence.taken,
         reset=presence.given_back,
-    ) as pool:
-        presence.pool = pool
+    )
+    async with presence.pool as pool:
         yield pool
 
 
 class _Presence:
     """When the connections of a pool were used last, and whether the server still knows them."""
 
+    pool: "asyncpg.Pool[Any]"
+
     def __init__(self) -> None:
-        self.pool: asyncpg.Pool[Any] | None = None
         self._used_at: dict[int, float] = {}
 
     async def made(self, connection: "asyncpg.Connection[Any]") -> None:
@@ -76,8 +77,7 @@ class _Presence:
             await connection.execute("SELECT 1", timeout=PROBE_SECONDS_MAX)
         except Exception:
             connection.terminate()  # else closing it would wait for an answer once more
-            if self.pool is not None:
-                await self.pool.expire_connections()
+            await self.pool.expire_connections()
             raise
 
     async def given_back(self, connection: Any) -> None:

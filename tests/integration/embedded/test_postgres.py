@@ -6,8 +6,7 @@ import signal
 import socket
 import stat
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -19,20 +18,11 @@ from aigestion.embedded.postgres import RUNTIME_ROLE, EmbeddedPostgres
 from aigestion.embedded.supervised import State
 from aigestion.kernel.errors import Unavailable
 from tests.support.disks import disk, fill
+from tests.support.embedded_postgres import is_back, pid_of, running
 from tests.support.processes import family_of, is_alive, kill_9, status_of
 from tests.support.tasks import eventually, patience
 
 STOP_SECONDS_MAX = 4
-
-
-@asynccontextmanager
-async def running(data_dir: DataDir) -> AsyncIterator[EmbeddedPostgres]:
-    postgres = EmbeddedPostgres(data_dir, initdb_options=("--no-sync",))
-    await postgres.start()
-    try:
-        yield postgres
-    finally:
-        await postgres.stop()
 
 
 async def ask(url: str, statement: str) -> object:
@@ -41,19 +31,6 @@ async def ask(url: str, statement: str) -> object:
         return await connection.fetchval(statement)
     finally:
         await connection.close()
-
-
-def pid_of(postgres: EmbeddedPostgres) -> int:
-    status = postgres.status()
-    assert status is not None
-    assert status.pid is not None
-    return status.pid
-
-
-def is_back(postgres: EmbeddedPostgres, restarts: int) -> bool:
-    status = postgres.status()
-    assert status is not None
-    return status.restarts == restarts and status.state == State.READY
 
 
 async def test_it_is_durable_checksummed_and_on_the_loopback_only(data_dir: DataDir) -> None:

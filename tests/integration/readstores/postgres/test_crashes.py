@@ -8,11 +8,11 @@ import pytest
 
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.postgres import RUNTIME_ROLE, EmbeddedPostgres
-from aigestion.embedded.supervised import State
 from aigestion.eventstore.migrate import migrate
 from aigestion.eventstore.pool import opened_pool
 from aigestion.readstores.port import Put, View
 from aigestion.readstores.postgres.store import PostgresReadStore
+from tests.support.embedded_postgres import is_back, pid_of, running
 from tests.support.processes import family_of, kill_9
 from tests.support.tasks import eventually
 
@@ -24,26 +24,15 @@ BATCHES = 20
 async def postgres(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
     data_dir = DataDir(tmp_path / ".aigestion")
     with data_dir.locked():
-        server = EmbeddedPostgres(data_dir, initdb_options=("--no-sync",))
-        await server.start()
-        await migrate(server.owner_url, RUNTIME_ROLE, server.runtime_password)
-        yield server
-        await server.stop()
+        async with running(data_dir) as server:
+            await migrate(server.owner_url, RUNTIME_ROLE, server.runtime_password)
+            yield server
 
 
 def kill(postgres: EmbeddedPostgres) -> None:
     """The server's children first: whoever writes its log to disk has no time to tidy up."""
-    status = postgres.status()
-    assert status is not None
-    assert status.pid is not None
-    for pid in reversed(family_of(status.pid)):
+    for pid in reversed(family_of(pid_of(postgres))):
         kill_9(pid)
-
-
-def is_back(postgres: EmbeddedPostgres) -> bool:
-    status = postgres.status()
-    assert status is not None
-    return status.restarts == 1 and status.state == State.READY
 
 
 def tenant(name: str) -> Put:
@@ -73,7 +62,7 @@ async def test_a_position_that_was_read_is_kept_with_its_rows(
         read = await fill(pool, visible=visible)
         kill(postgres)
     assert read == BATCHES
-    await eventually(lambda: is_back(postgres))
+    await eventually(lambda: is_back(postgres, 1))
 
     async with opened_pool(postgres.runtime_url, connections_max=2) as pool:
         assert await found(pool) == (BATCHES, {f"t{n}" for n in range(1, BATCHES + 1)})
@@ -85,7 +74,7 @@ async def test_what_was_put_in_later_is_kept(postgres: EmbeddedPostgres) -> None
         await fill(pool, visible=True)
         await PostgresReadStore(pool).amend(VIEW, [tenant("late")], 1)
         kill(postgres)
-    await eventually(lambda: is_back(postgres))
+    await eventually(lambda: is_back(postgres, 1))
 
     async with opened_pool(postgres.runtime_url, connections_max=2) as pool:
         assert "late" in (await found(pool))[1]
