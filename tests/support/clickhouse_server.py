@@ -66,6 +66,9 @@ class Session:
             file.write(body)
             file.flush()
             into, _, format_ = statement.decode().rpartition("FORMAT")
+            if "input(" in into:
+                from_file = f"file('{file.name}', '{format_.strip()}', "
+                return self._run(into.replace("input(", from_file), parameters)
             return self._run(f"{into} FROM INFILE '{file.name}' FORMAT {format_}", parameters)
 
     def _set(self, settings: dict[str, str]) -> None:

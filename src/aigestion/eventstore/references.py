@@ -16,6 +16,7 @@ _TO_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 _FROM_URL_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _base64 = msgspec.json.Decoder(bytes)
 """Three times as fast as `binascii`, and every personal field of a log goes through it."""
+_PADDED = (b'"', b'==="', b'=="', b'="')
 _HASH = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -31,7 +32,7 @@ def sealed_in(value: bytes) -> bytes:
         raise Corrupt("A personal value stands in the log unsealed.")
     text = value[len(_SEALED) : -len(_END)].translate(_FROM_URL_ALPHABET)
     try:
-        return _base64.decode(b'"%b%b"' % (text, b"=" * (-len(text) % 4)))
+        return _base64.decode(b'"' + text + _PADDED[len(text) % 4])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Corrupt("A sealed value is not base64url.") from error
 

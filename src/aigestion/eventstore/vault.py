@@ -30,11 +30,12 @@ _HEADER_BYTES = _KEY_ID_END + NONCE_BYTES
 class OpenedKey:
     """The data key of one subject. Sealed bytes are: version, key id, nonce, AES-256-GCM ciphertext and tag."""
 
-    __slots__ = ("_cipher", "_hash_key", "_header", "_whose", "key_id")
+    __slots__ = ("_cipher", "_hash_key", "_whose", "header", "key_id")
 
     def __init__(self, tenant: str, subject: str, key_id: UUID, secret: bytes) -> None:
         self.key_id = key_id
-        self._header = _VERSION + key_id.bytes
+        self.header = _VERSION + key_id.bytes
+        """What sealed bytes of this key begin with."""
         self._whose = framed(tenant.encode(), subject.encode())
         self._cipher = AESGCM(secret)
         self._hash_key = hmac.digest(secret, b"aigestion keyed hash", "sha256")
@@ -42,7 +43,7 @@ class OpenedKey:
     def seal(self, plaintext: bytes, place: bytes) -> bytes:
         """Seal for one place in the log: elsewhere, or for another subject, it does not open."""
         nonce = os.urandom(NONCE_BYTES)
-        return self._header + nonce + self._cipher.encrypt(nonce, plaintext, self._whose + place)
+        return self.header + nonce + self._cipher.encrypt(nonce, plaintext, self._whose + place)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         """The plaintext; `Corrupt` if anything of it, its key or its place is not what it was."""
@@ -63,10 +64,11 @@ class OpenedKey:
 class DestroyedKey:
     """What is left of a data key that was destroyed: its name."""
 
-    __slots__ = ("key_id",)
+    __slots__ = ("header", "key_id")
 
     def __init__(self, key_id: UUID) -> None:
         self.key_id = key_id
+        self.header = _VERSION + key_id.bytes
 
 
 class Vault:
@@ -108,6 +110,13 @@ class Vault:
             raise SubjectErased("This subject was erased; nothing personal can be recorded of it.")
         return key
 
+    def key_at_hand(
+        self, tenant: str, subject: str, sealed: bytes
+    ) -> OpenedKey | DestroyedKey | None:
+        """As `key_to_open`, if no waiting is needed for it and the key is the right one."""
+        key = self.cached(tenant, subject)
+        return key if key is not None and sealed.startswith(key.header) else None
+
     async def key_to_open(
         self, tenant: str, subject: str, sealed: bytes
     ) -> OpenedKey | DestroyedKey:
@@ -115,7 +124,7 @@ class Vault:
         if len(sealed) < _HEADER_BYTES or sealed[:1] != _VERSION:
             raise Corrupt("A value is sealed in a form this program does not know.")
         key = self.cached(tenant, subject) or await self._load(tenant, subject, make=False)
-        if key.key_id.bytes != sealed[1:_KEY_ID_END]:
+        if not sealed.startswith(key.header):
             raise Corrupt("A value is sealed with a key that is not its subject's.")
         return key
 

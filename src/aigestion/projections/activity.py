@@ -14,7 +14,7 @@ from aigestion.events.conversation import (
 from aigestion.events.event import Event
 from aigestion.events.recorded import Recorded
 from aigestion.events.run import RunContextRetrieved
-from aigestion.kernel.ids import derived_id
+from aigestion.kernel.ids import derived_id, text_of
 from aigestion.projections.keys import by_event
 from aigestion.projections.projection import Projection
 from aigestion.readstores.port import Change, Put
@@ -50,7 +50,7 @@ def project(recorded: Recorded[Any]) -> Sequence[Change]:
         "occurred_at": recorded.occurred_at,
         "recorded_at": recorded.recorded_at,
     }
-    return [Put("activity", str(recorded.id), fields)]
+    return [Put("activity", text_of(recorded.id), fields)]
 
 
 def _speech(event: Event) -> str | None:
@@ -73,7 +73,7 @@ def _run_id(recorded: Recorded[Any]) -> UUID | None:
 
 
 def _text(id_: UUID | None) -> str | None:
-    return None if id_ is None else str(id_)
+    return None if id_ is None else text_of(id_)
 
 
 activity = Projection(

@@ -1,24 +1,33 @@
 """Filling a view from the log, as fast as it may: read and project the next batch while one is written."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
+from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
-from aigestion.kernel.errors import CheckpointMoved
+from aigestion.kernel.errors import ChangeRejected, CheckpointMoved
 from aigestion.projections.stages import OnProgress, Stage, nobody
-from aigestion.projections.writer import Batch, ViewWriter
+from aigestion.projections.writer import ViewWriter
+from aigestion.readstores.port import Change
 
 FILL_EVENTS_MAX = 500
-"""Events read at once: few, so that they are still in the processor's cache when they are projected."""
-PAGES_IN_BATCH_MAX = 20
+"""Events read at once: few, so that they are still in the processor's cache when they are projected and packed."""
+PAGES_IN_BATCH_MAX = 60
 """A batch is at most so many times `FILL_EVENTS_MAX`."""
 FILL_CHANGES_MAX = 10_000
 """Changes written at once: more than when events arrive, for nobody waits for the first of them."""
+PACKED_CHANGES_MAX = 30_000
+"""The same where they are packed: a tenth of the memory each."""
 PACED_EVENTS_MAX = 50
 """Read at once beside queries: what a store makes of a batch blocks the event loop."""
+PACED_PAGES_IN_BATCH_MAX = 20
 PROJECTED_AT_ONCE_MAX = 100
 """A few milliseconds: then whoever shares the event loop has a turn."""
+
+_log = logging.getLogger(__name__)
 
 
 async def fill(
@@ -33,58 +42,123 @@ async def fill(
 
     `pace` is the share of the time it may use: below 1 it works in small batches and rests between
     them. Stopped at any moment, it goes on where the checkpoint is. What cannot be applied is parked,
-    as the runner does it. Raises `UnknownEvent` with the position, and what `ViewWriter.commit` raises.
+    as the runner does it. Raises `UnknownEvent` with the position, and what `ViewWriter.write` raises.
     """
     if not await writer.open():
         raise CheckpointMoved(f"The view {writer.view.name} is gone.", view=writer.view.name)
-    position = writer.position
-    now = asyncio.get_running_loop().time
-    events_max = FILL_EVENTS_MAX if pace >= 1 else min(PACED_EVENTS_MAX, FILL_EVENTS_MAX)
-    writing: asyncio.Task[None] | None = None
-    on_progress(position, max(position, await reader.head()), stage)
-    begun = now()
-    try:
-        async with aclosing(_batches(writer, reader, position, events_max)) as batches:
-            async for batch, is_last in batches:
-                if writing is not None:
-                    await writing
-                    on_progress(position, max(position, await reader.head()), stage)
-                position = batch.position
-                writing = asyncio.create_task(writer.commit(batch, visible=is_last))
-                if pace < 1:
-                    await writing
-                    await asyncio.sleep((now() - begun) * (1 / pace - 1))
-                    begun = now()
-        if writing is not None:
-            await writing
-        await writer.settle()
-        on_progress(position, max(position, await reader.head()), stage)
-    finally:
-        if writing is not None:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-    return position
+    filling = _Filling(writer, reader, pace, on_progress, stage)
+    await filling.tell()
+    if writer.parked or not await filling.whole():
+        await filling.event_by_event()
+    await writer.settle()
+    await filling.tell()
+    return writer.position
 
 
-async def _batches(
-    writer: ViewWriter, reader: LogReader, position: int, events_max: int
-) -> AsyncGenerator[tuple[Batch, bool], None]:
-    """Batches, and whether each is the last. Where few events have changes, one is many pages long."""
-    batch = Batch(position)
-    began_at = position
-    async with aclosing(reader.pages(position, events_max, writer.projection.types)) as pages:
-        async for page in pages:
-            for n, event in enumerate(page.events, 1):
-                writer.add(batch, event)
-                if batch.stop is not None:
-                    yield batch, True
-                    return
-                if batch.changes >= FILL_CHANGES_MAX:
-                    yield batch, False
-                    batch, began_at = Batch(event.position), event.position
-                if n % PROJECTED_AT_ONCE_MAX == 0:
-                    await asyncio.sleep(0)
-            batch.position = page.last
-            if not page.is_full or page.last - began_at >= events_max * PAGES_IN_BATCH_MAX:
-                yield batch, not page.is_full
-                batch, began_at = Batch(page.last), page.last
+class _SomethingToPark(Exception):
+    """An event cannot be applied, or its change was not taken."""
+
+
+class _Filling:
+    """One view, filled up to the end of the log."""
+
+    def __init__(
+        self,
+        writer: ViewWriter,
+        reader: LogReader,
+        pace: float,
+        on_progress: OnProgress,
+        stage: Stage,
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._pace = pace
+        self._events_max = FILL_EVENTS_MAX if pace >= 1 else min(PACED_EVENTS_MAX, FILL_EVENTS_MAX)
+        pages_max = PAGES_IN_BATCH_MAX
+        if pace < 1:
+            pages_max = min(PACED_PAGES_IN_BATCH_MAX, pages_max)
+        self._batch_events_max = self._events_max * pages_max
+        self._changes_max = FILL_CHANGES_MAX if writer.packs is None else PACKED_CHANGES_MAX
+        self._on_progress = on_progress
+        self._stage = stage
+        self._begun = asyncio.get_running_loop().time()
+
+    async def tell(self) -> None:
+        """Say how far the view is."""
+        position = self._writer.position
+        self._on_progress(position, max(position, await self._reader.head()), self._stage)
+
+    async def whole(self) -> bool:
+        """Fill it batch by batch, as long as nothing is to be parked; False if something is, from there on."""
+        writing: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(self._batches()) as batches:
+                async for packed, position, is_last in batches:
+                    if writing is not None:
+                        await writing
+                        await self.tell()
+                    take = self._writer.take(packed, position, visible=is_last)
+                    writing = asyncio.create_task(take)
+                    if self._pace < 1:
+                        await writing
+                        await self._rest()
+            if writing is not None:
+                await writing
+        except (_SomethingToPark, ChangeRejected) as error:
+            if writing is not None:
+                await asyncio.gather(writing, return_exceptions=True)
+            _log.info("%s is filled event by event: %s", self._writer.view.name, error)
+            return False
+        finally:
+            if writing is not None:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
+        return True
+
+    async def event_by_event(self) -> None:
+        """Fill the rest of it; what cannot be applied is parked, with what follows of its key."""
+        writer, types = self._writer, self._writer.projection.types
+        pages = self._reader.pages(writer.position, self._events_max, types)
+        async with aclosing(pages):
+            async for page in pages:
+                await writer.write(page.events, page.last, visible=not page.is_full)
+                await self.tell()
+                await self._rest()
+
+    async def _rest(self) -> None:
+        now = asyncio.get_running_loop().time
+        if self._pace < 1:
+            await asyncio.sleep((now() - self._begun) * (1 / self._pace - 1))
+        self._begun = now()
+
+    async def _batches(self) -> AsyncGenerator[tuple[list[Any], int, bool], None]:
+        """Packed changes, the position they lead to, and whether they are the last.
+
+        Where few events have changes, a batch is many pages long.
+        """
+        began_at = self._writer.position
+        batch: list[Any] = []
+        made = 0
+        pages = self._reader.pages(began_at, self._events_max, self._writer.projection.types)
+        async with aclosing(pages):
+            async for page in pages:
+                changes: list[Change] = []
+                for n, event in enumerate(page.events, 1):
+                    changes += self._projected(event)
+                    if made + len(changes) >= self._changes_max:
+                        batch += await self._writer.pack(changes)
+                        yield batch, event.position, False
+                        batch, changes, made, began_at = [], [], 0, event.position
+                    if n % PROJECTED_AT_ONCE_MAX == 0:
+                        await asyncio.sleep(0)
+                made += len(changes)
+                batch += await self._writer.pack(changes)
+                if not page.is_full or page.last - began_at >= self._batch_events_max:
+                    yield batch, page.last, not page.is_full
+                    batch, made, began_at = [], 0, page.last
+
+    def _projected(self, event: Recorded[Any]) -> list[Change]:
+        try:
+            return list(self._writer.projection.project(event))
+        except Exception as error:
+            raise _SomethingToPark(f"position {event.position} cannot be projected") from error

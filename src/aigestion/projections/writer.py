@@ -19,7 +19,7 @@ from aigestion.projections.progress import NOTHING
 from aigestion.projections.projection import Projection
 from aigestion.projections.quarantine import PARKED_KEYS_MAX, Quarantine, described
 from aigestion.readstores.parked import ParkedEvent, ParkedKey
-from aigestion.readstores.port import Change, ReadStore, View
+from aigestion.readstores.port import Change, Packs, ReadStore, View
 
 CHANGES_MAX = 5_000
 """So many changes are written at once; the last event of them may make it more."""
@@ -36,8 +36,8 @@ class _Step(msgspec.Struct, frozen=True, gc=False):
     changes: Sequence[Change]
 
 
-class Batch(msgspec.Struct):
-    """Events that are written at once, up to `position`; made by `ViewWriter.add`."""
+class _Batch(msgspec.Struct):
+    """Events that are written at once, up to `position`."""
 
     position: int
     steps: list[_Step] = []
@@ -66,6 +66,7 @@ class ViewWriter:
         self.view = view
         self.store = store
         self.quarantine = quarantine
+        self.packs = store if isinstance(store, Packs) else None
         self.position = 0
         """Everything up to here is written or parked."""
         self.parked: Mapping[str, ParkedKey] = NOTHING
@@ -86,58 +87,50 @@ class ViewWriter:
         self.parked = await self.quarantine.keys(self.view)
         return True
 
+    async def pack(self, changes: Sequence[Change]) -> Sequence[Any]:
+        """Changes for `take`: made ready, if the store can. Raises what `take` raises for their values."""
+        if self.packs is None or not changes:
+            return changes
+        return [await self.packs.pack(self.view, changes)]
+
+    async def take(self, packed: Sequence[Any], position: int, *, visible: bool) -> None:
+        """Write what all events up to `position` change, where nothing is to be parked.
+
+        `packed`: what `pack` returned, one after the other. `visible` as in `ReadStore.apply`. Raises what
+        the store raises; with `ChangeRejected`, none of it is written.
+        """
+        if packed or self._is_due(position, visible=visible):
+            if self.packs is None:
+                await self.store.apply(self.view, packed, position, visible=visible)
+            else:
+                await self.packs.apply_packed(self.view, packed, position)
+            self._wrote(position, hidden=not visible and (self._hidden or bool(packed)))
+        self.position = position
+
     async def write(
         self,
         events: Sequence[Recorded[Any]],
         upto: int | None = None,
         *,
+        visible: bool = True,
         giving_up: bool = False,
     ) -> None:
         """Write what the events change, in order; park those that cannot be, and all that follow of their keys.
 
-        `position` is then `upto`, else the last event's. `giving_up`: the store failed on these again and
-        again, with an error nobody foresaw; the event it fails on alone is parked as if it were rejected.
-        Raises `QuarantineFull`, `ProjectionFailed` for an event that has no key, and what the store
-        raises; what came before is written then.
+        `position` is then `upto`, else the last event's. `visible` as in `ReadStore.apply`. `giving_up`: the
+        store failed on these again and again, with an error nobody foresaw; the event it fails on alone is
+        parked as if it were rejected. Raises `QuarantineFull`, `ProjectionFailed` for an event that has no
+        key, and what the store raises; what came before is written then.
         """
-        batch = Batch(self.position)
-        for event in events:
-            self.add(batch, event)
-            if batch.stop is not None or batch.changes >= CHANGES_MAX:
-                await self.commit(batch, giving_up=giving_up)
-                batch = Batch(event.position)
-        batch.position = batch.position if upto is None else upto
-        await self.commit(batch, giving_up=giving_up)
-
-    def add(self, batch: Batch, event: Recorded[Any]) -> None:
-        """Put the next event into a batch, unless that has come to its `stop`.
-
-        Who wants to be fast makes the next batch while one is committed.
-        """
-        outcome = self.project_or_park(event, batch.parked)
-        if isinstance(outcome, list):
-            if outcome:
-                batch.steps.append(_Step(event, outcome))
-                batch.changes += len(outcome)
-        elif isinstance(outcome, ParkedEvent):
-            batch.parked.append(outcome)
-        else:
-            batch.stop = outcome
-            return
-        batch.position = event.position
-
-    async def commit(self, batch: Batch, *, visible: bool = True, giving_up: bool = False) -> None:
-        """Write a batch, then raise its `stop`. `visible` as in `ReadStore.apply`, `giving_up` as in `write`."""
-        steps = await self._free_to_go(batch.steps)
-        if batch.parked:
-            await self._park(batch.parked)  # first: a crash may repeat it, but not forget it
-        late = asyncio.get_running_loop().time() - self._stored_at >= CHECKPOINT_SECONDS
         how = _How(visible, giving_up)
-        if steps or (late and batch.position > self._stored) or (visible and self._hidden):
-            await self._apply(steps, batch.position, how)
-        self.position = batch.position
-        if batch.stop is not None:
-            raise batch.stop
+        batch = _Batch(self.position)
+        for event in events:
+            self._add(batch, event)
+            if batch.stop is not None or batch.changes >= CHANGES_MAX:
+                await self._commit(batch, how)
+                batch = _Batch(event.position)
+        batch.position = batch.position if upto is None else upto
+        await self._commit(batch, how)
 
     async def settle(self) -> None:
         """Store the checkpoint, if it is behind."""
@@ -152,6 +145,40 @@ class ViewWriter:
                 f"{self.view.name} is at {checkpoint}, and was left at {self._stored}.",
                 view=self.view.name,
             )
+
+    def _add(self, batch: _Batch, event: Recorded[Any]) -> None:
+        """Put the next event into a batch, unless that has come to its `stop`."""
+        outcome = self.project_or_park(event, batch.parked)
+        if isinstance(outcome, list):
+            if outcome:
+                batch.steps.append(_Step(event, outcome))
+                batch.changes += len(outcome)
+        elif isinstance(outcome, ParkedEvent):
+            batch.parked.append(outcome)
+        else:
+            batch.stop = outcome
+            return
+        batch.position = event.position
+
+    async def _commit(self, batch: _Batch, how: _How) -> None:
+        """Write a batch, then raise its `stop`."""
+        if batch.parked:
+            await self._park(batch.parked)  # first: a crash may repeat it, but not forget it
+        if batch.steps or self._is_due(batch.position, visible=how.visible):
+            await self._apply(batch.steps, batch.position, how)
+        self.position = batch.position
+        if batch.stop is not None:
+            raise batch.stop
+
+    def _is_due(self, position: int, *, visible: bool) -> bool:
+        """Whether the checkpoint is to be written though nothing changes."""
+        late = asyncio.get_running_loop().time() - self._stored_at >= CHECKPOINT_SECONDS
+        return (late and position > self._stored) or (visible and self._hidden)
+
+    def _wrote(self, position: int, *, hidden: bool) -> None:
+        self._hidden = hidden
+        self.position = self._stored = position
+        self._stored_at = asyncio.get_running_loop().time()
 
     def project_or_park(
         self, event: Recorded[Any], parking: Sequence[ParkedEvent] = ()
@@ -232,9 +259,7 @@ class ViewWriter:
                 return error
             raise
         self._gave_up = False
-        self._hidden = not how.visible and (self._hidden or bool(steps))
-        self.position = self._stored = position
-        self._stored_at = asyncio.get_running_loop().time()
+        self._wrote(position, hidden=not how.visible and (self._hidden or bool(steps)))
         return None
 
     async def _reject(self, event: Recorded[Any], error: Exception) -> None:

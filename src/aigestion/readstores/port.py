@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -112,4 +112,21 @@ class ReadStore(Protocol):
 
     async def serve(self, view: View) -> None:
         """The view serves from now on: what people find by the read model's name is this one. Idempotent."""
+        ...
+
+
+Pack: TypeAlias = Any
+"""Changes that a store has made ready, in its own way: for this store alone."""
+
+
+@runtime_checkable
+class Packs(Protocol):
+    """A read store for which changes can be made ready while they are still in the processor's cache."""
+
+    async def pack(self, view: View, changes: Sequence[Change]) -> Pack:
+        """The changes for `apply_packed`. Raises what `apply` raises for their values."""
+        ...
+
+    async def apply_packed(self, view: View, packs: Sequence[Pack], position: int) -> None:
+        """As `apply`, of all of them in order."""
         ...

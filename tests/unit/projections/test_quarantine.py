@@ -14,7 +14,7 @@ from aigestion.projections import writer as limits
 from aigestion.projections.conversations import conversations
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.quarantine import MemoryQuarantine
-from aigestion.projections.writer import Batch, ViewWriter
+from aigestion.projections.writer import ViewWriter
 from aigestion.readstores.parked import ParkedEvent, ParkedKey
 from aigestion.readstores.port import Change, View
 from tests.support.event_log import EventLog
@@ -374,27 +374,10 @@ async def test_a_follower_reads_the_checkpoint_first_and_then_what_is_parked() -
     assert asked[:2] == ["checkpoint", "parked"]
 
 
-async def test_a_batch_made_while_another_was_rejected_waits_behind_it() -> None:
-    rig = Rig(store=PickyStore("too large"), projection=conversations)
-    view = await serving_from_nothing(rig)
-    await rig.log.record(chat("one"), chat("too large"), chat("three"), chat("a", "island"))
-    events = await rig.log.reader.read()
-    writer = ViewWriter(rig.projection, view, rig.store, rig.quarantine)
-    await writer.open()
-    first, second = Batch(0), Batch(2)
-    for batch, some in ((first, events[:2]), (second, events[2:])):
-        for event in some:
-            writer.add(batch, event)
-
-    await writer.commit(first)
-    await writer.commit(second)
-
-    assert await texts(rig, view) == {"one", "a"}
-    assert await parked(rig, view) == [2, 3]
-    assert await rig.store.checkpoint(view) == writer.position == 4
-
-
-async def test_what_was_written_unseen_is_shown_by_the_next_batch_though_that_is_empty() -> None:
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_was_written_unseen_is_shown_by_the_next_batch_though_that_is_empty(
+    whole: bool,
+) -> None:
     class Curtain(MemoryReadStore):
         """Knows up to where queries see the view."""
 
@@ -412,12 +395,17 @@ async def test_what_was_written_unseen_is_shown_by_the_next_batch_though_that_is
     await rig.log.record(chat("one"))
     writer = ViewWriter(rig.projection, view, store, rig.quarantine)
     await writer.open()
-    batch = Batch(0)
-    writer.add(batch, (await rig.log.reader.read())[0])
 
-    await writer.commit(batch, visible=False)
+    if whole:
+        [event] = await rig.log.reader.read()
+        await writer.take(list(conversations.project(event)), 1, visible=False)
+    else:
+        await writer.write(await rig.log.reader.read(), visible=False)
     assert (await store.checkpoint(view), store.seen) == (1, 0)
-    await writer.commit(Batch(1))
+    if whole:
+        await writer.take([], 1, visible=True)
+    else:
+        await writer.write([], 1)
 
     assert store.seen == 1
 

@@ -16,11 +16,13 @@ from aigestion.kernel.errors import (
     Refused,
     Unavailable,
 )
+from aigestion.projections.conversations import conversations
 from aigestion.projections.memory_store import MemoryReadStore
 from aigestion.projections.rebuild import rebuild
 from aigestion.readstores.port import Change, Put, Row, View
 from tests.support.event_log import EventLog
 from tests.support.history import chat, document, started
+from tests.support.poison import PickyStore
 from tests.support.read_models import SHELF, Rig
 from tests.support.tasks import eventually, running
 
@@ -127,6 +129,58 @@ async def test_an_event_that_cannot_be_projected_is_parked_in_the_new_view_too()
     (key,) = (await rig.quarantine.keys(built.view)).values()
     assert (key.position, key.events) == (4, 6)
     assert await rig.store.checkpoint(built.view) == 9
+
+
+@pytest.mark.parametrize("pace", [1.0, 0.5])
+async def test_a_change_that_is_not_taken_is_parked_in_the_new_view_and_all_else_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, pace: float
+) -> None:
+    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 5)
+    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 2)
+    rig = Rig(store=PickyStore("number 23"), projection=conversations)
+    await rig.log.record(*(chat(f"number {n}", f"harbour {n % 4}") for n in range(1, 41)))
+    waiting = [n for n in range(23, 41) if n % 4 == 23 % 4]
+
+    built = await rebuild(
+        conversations, rig.store, rig.registry, rig.log.reader, rig.quarantine, pace=pace
+    )
+
+    (key,) = (await rig.quarantine.keys(built.view)).values()
+    assert (built.parked, key.position, key.events) == (len(waiting), 23, len(waiting))
+    found = {
+        row.fields["text"]
+        async for row in rig.store.rows(built.view)
+        if row.collection == "messages"
+    }
+    assert found == {f"number {n}" for n in range(1, 41) if n not in waiting}
+
+
+async def test_a_rebuild_that_goes_on_keeps_what_was_parked_before_it_was_killed() -> None:
+    class Dying(PickyStore):
+        """Dies once, after something was parked."""
+
+        dies_at = 12
+
+        async def apply(
+            self, view: View, changes: Sequence[Change], position: int, *, visible: bool = True
+        ) -> None:
+            if position == self.dies_at and not changes:
+                self.dies_at = -1
+                raise Unavailable("the plug was pulled", engine="memory")
+            await super().apply(view, changes, position, visible=visible)
+
+    rig = Rig(store=Dying("number 3"), projection=conversations)
+    await rig.log.record(*(chat(f"number {n}") for n in range(1, 13)))
+    again = (conversations, rig.store, rig.registry, rig.log.reader, rig.quarantine)
+
+    with pytest.raises(Unavailable):
+        await rebuild(*again)
+    await rig.log.record(chat("number 13"), chat("elsewhere", "island"))
+    built = await rebuild(*again)
+
+    assert built.view.generation == 1
+    assert built.parked == 11, "the third of the harbour's thirteen, and what waits behind it"
+    assert await rig.store.checkpoint(built.view) == 14
 
 
 async def test_the_first_start_builds_before_it_serves() -> None:

@@ -5,10 +5,18 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aigestion.kernel.errors import Unavailable
-from aigestion.readstores.clickhouse.engine import SETTINGS, STREAMED, Rows
+from aigestion.readstores.clickhouse.engine import (
+    FORMAT,
+    INSERTED,
+    SETTINGS,
+    STREAMED,
+    Rows,
+    insertion,
+)
 from aigestion.readstores.clickhouse.faults import answering, taking
 from aigestion.readstores.worker_threads import WorkerThreads
 
@@ -61,18 +69,14 @@ class EmbeddedClickHouse:
         await self._write(lambda client: client.command(statement, given))
 
     async def insert(
-        self, database: str, table: str, types: Mapping[str, str], columns: Sequence[Sequence[Any]]
+        self, database: str, table: str, types: Mapping[str, str], lines: bytes
     ) -> None:
         def insert(client: "Client") -> None:
-            with taking(database, table):
-                client.insert(
-                    table,
-                    columns,
-                    database=database,
-                    column_names=list(types),
-                    column_type_names=list(types.values()),
-                    column_oriented=True,
-                )
+            with NamedTemporaryFile() as file, taking(database, table):
+                file.write(lines)
+                file.flush()
+                source = f"file('{file.name}', '{FORMAT}', {{}})"
+                client.command(insertion(database, table, types, source), settings=dict(INSERTED))
 
         await self._write(insert)
 

@@ -20,6 +20,19 @@ UNHURRIED: Mapping[str, Any] = {"max_execution_time": 0}
 STREAMED: Mapping[str, Any] = {**UNHURRIED, "max_threads": 1, "max_block_size": 2_048}
 """For a stream of blocks: its reader sets the pace, so more threads would only hold more blocks in memory."""
 
+FORMAT = "JSONCompactEachRow"
+"""How rows come to an insert: an array each, on a line of its own."""
+INSERTED: Mapping[str, Any] = {
+    # What is read off a line is what was written there.
+    "date_time_input_format": "best_effort",  # RFC 3339
+    "input_format_json_read_numbers_as_strings": 1,
+    "precise_float_parsing": 1,
+    "input_format_parallel_parsing": 0,  # it would hold ten megabytes a thread
+    "optimize_on_insert": 0,  # keys are put once in an insert, and whoever reads says FINAL
+}
+
+_INSERT = "INSERT INTO `{database}`.`{table}` ({columns}) SELECT * FROM {rows}"
+
 Rows: TypeAlias = Sequence[Sequence[Any]]
 
 
@@ -40,11 +53,12 @@ class Engine(Protocol):
         ...
 
     async def insert(
-        self, database: str, table: str, types: Mapping[str, str], columns: Sequence[Sequence[Any]]
+        self, database: str, table: str, types: Mapping[str, str], lines: bytes
     ) -> None:
-        """Insert the values of these columns; `types` by their names, in the same order.
+        """Insert rows, as `FORMAT` has them, of these columns: their types by their names, in that order.
 
-        Raises `ChangeRejected` for values that a column will never take.
+        Raises `ChangeRejected` for what cannot be read as a value of a column; whether a number fits, and
+        is there, has to be seen to before.
         """
         ...
 
@@ -55,3 +69,21 @@ class Engine(Protocol):
     def blocks(self, statement: str) -> AsyncGenerator[Rows, None]:
         """The rows of any answer, some at a time: they need not fit into memory."""
         ...
+
+
+def insertion(database: str, table: str, types: Mapping[str, str], source: str) -> str:
+    """The statement that inserts what a `source` yields: a table function, with a `{}` for what its columns are.
+
+    Columns of few values are put together whole: value by value, they take as long as all the rest.
+    Floats are read off their text: as numbers of JSON, one in five would come out another.
+    """
+    columns = ", ".join(f"`{name}`" for name in types)
+    structure = ", ".join(f"`{name}` {_read_as(type_)}" for name, type_ in types.items())
+    quoted = "'{}'".format(structure.replace("\\", "\\\\").replace("'", "\\'"))
+    rows = source.format(quoted)
+    return _INSERT.format(database=database, table=table, columns=columns, rows=rows)
+
+
+def _read_as(type_: str) -> str:
+    plain = type_.removeprefix("LowCardinality(")[:-1] if type_.startswith("Low") else type_
+    return plain.replace("Float64", "String")

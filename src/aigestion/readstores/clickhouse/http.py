@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +10,16 @@ from urllib.parse import unquote, urlsplit
 
 from aigestion.kernel.cancellation import finished
 from aigestion.kernel.errors import Misconfigured, Unavailable
-from aigestion.readstores.clickhouse.engine import SETTINGS, STREAMED, UNHURRIED, NoSuchTable, Rows
+from aigestion.readstores.clickhouse.engine import (
+    FORMAT,
+    INSERTED,
+    SETTINGS,
+    STREAMED,
+    UNHURRIED,
+    NoSuchTable,
+    Rows,
+    insertion,
+)
 from aigestion.readstores.clickhouse.faults import answering, taking
 
 if TYPE_CHECKING:
@@ -77,19 +86,11 @@ class ClickHouseServer:
             )
 
     async def insert(
-        self, database: str, table: str, types: Mapping[str, str], columns: Sequence[Sequence[Any]]
+        self, database: str, table: str, types: Mapping[str, str], lines: bytes
     ) -> None:
+        statement = f"{insertion(database, table, types, 'input({})')} FORMAT {FORMAT}"
         with _answering(), taking(database, table):
-            await finished(
-                self._client.insert(
-                    table,
-                    columns,
-                    database=database,
-                    column_names=list(types),
-                    column_type_names=list(types.values()),
-                    column_oriented=True,
-                )
-            )
+            await finished(self._client.command(statement, data=lines, settings=dict(INSERTED)))
 
     async def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Rows:
         async with self._querying:

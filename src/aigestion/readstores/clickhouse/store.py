@@ -2,16 +2,18 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
+
+import msgspec
 
 from aigestion.kernel.errors import CheckpointMoved, Misconfigured, Unavailable
 from aigestion.readstores.batches import Batch, Deletes, DeletesWhere, Puts, batches
-from aigestion.readstores.clickhouse.columns import Column, Columns, row_of, values_of
+from aigestion.readstores.clickhouse.columns import Column, Table
 from aigestion.readstores.clickhouse.engine import Engine, NoSuchTable, Rows
 from aigestion.readstores.clickhouse.tables import CHECKPOINT, IN_PROCESS, Layout
 from aigestion.readstores.port import Change, Row, View
@@ -29,6 +31,23 @@ _COLUMNS = (
     "SELECT table, name, type, comment = 'json' FROM system.columns "
     "WHERE database = {database:String} ORDER BY table, position"
 )
+
+
+class Insert(msgspec.Struct, frozen=True):
+    """Rows to be put, lot after lot."""
+
+    table: Table
+    lots: list[bytes]
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A statement to be run."""
+
+    statement: str
+    parameters: Mapping[str, Any]
+
+
+Step: TypeAlias = Insert | Run
 
 
 class ClickHouseReadStore:
@@ -79,7 +98,7 @@ class ClickHouseReadStore:
         self._engine = engine
         self._layout = layout
         self._writing: defaultdict[View, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._columns: dict[View, Mapping[str, Columns]] = {}
+        self._known: dict[View, Mapping[str, Table]] = {}
         self._seen: dict[View, int] = {}
 
     @property
@@ -131,31 +150,48 @@ class ClickHouseReadStore:
 
         Raises `CheckpointMoved` if the view went back since this store saw it, or is gone.
         """
+        await self.apply_packed(view, [await self.pack(view, changes)], position)
+
+    async def pack(self, view: View, changes: Sequence[Change]) -> Sequence[Step]:
+        """As `Packs` says; `CheckpointMoved` if the view is gone."""
+        tables = await self._tables(view)
+        if not tables:
+            raise _gone(view)
+        steps: list[Step] = []
+        for collection, batch in batches(changes):
+            steps += await self._steps(view, _table(tables, collection), batch)
+        return steps
+
+    async def apply_packed(
+        self, view: View, packs: Sequence[Sequence[Step]], position: int
+    ) -> None:
+        """As `Packs` says; raises as `apply` does."""
         async with self._writing[view]:
             present = await self._position_to_go_on_from(view)
             if present < position:
-                await self._write_all(view, changes)
+                await self._write(view, packs)
                 await self._move_checkpoint(view, position)
             self._seen[view] = max(present, position)
 
     async def amend(self, view: View, changes: Sequence[Change], position: int) -> None:
         """As the port says; raises as `apply` does."""
+        packed = await self.pack(view, changes)
         async with self._writing[view]:
             await self._position_to_go_on_from(view)
-            await self._write_all(view, changes)
+            await self._write(view, [packed])
 
     async def rows(self, view: View) -> AsyncIterator[Row]:
         """Every row, each collection as of one moment. A field that is None is left out."""
-        for table, columns in (await self._tables(view)).items():
-            names = ", ".join(f"`{column.name}`" for column in columns)
+        for table in (await self._tables(view)).values():
+            columns = ", ".join(f"`{name}`" for name in table.types)
             statement = _SELECT.format(
-                columns=names, database=self._layout.database(view), table=table
+                columns=columns, database=self._layout.database(view), table=table.name
             )
             blocks = self._engine.blocks(statement)
             async with aclosing(blocks):
                 async for block in blocks:
                     for values in block:
-                        yield row_of(table, columns, values)
+                        yield table.row(values)
 
     async def serve(self, view: View) -> None:
         """The view serves from now on: the contract's views show it. Idempotent.
@@ -165,16 +201,16 @@ class ClickHouseReadStore:
         """
         for statement in self._layout.contract(view):
             await self._engine.run(statement)
-        for table, columns in (await self._tables(view)).items():
-            expiry = self._layout.expiry(view, table)
-            if expiry is not None and any(column.name == "occurred_at" for column in columns):
+        for table in (await self._tables(view)).values():
+            expiry = self._layout.expiry(view, table.name)
+            if expiry is not None and "occurred_at" in table.types:
                 await self._engine.run(expiry)
 
     async def drop(self, view: View) -> None:
         """Remove the view and its checkpoint. Idempotent."""
         async with self._writing[view]:
             await self._engine.run(self._layout.drop(view))
-            self._columns.pop(view, None)
+            self._known.pop(view, None)
             self._seen.pop(view, None)
 
     async def _position(self, view: View) -> int | None:
@@ -182,7 +218,7 @@ class ClickHouseReadStore:
         try:
             ((written, position),) = await self._engine.query(statement)
         except NoSuchTable:
-            self._columns.pop(view, None)
+            self._known.pop(view, None)
             return None
         return int(position) if written else None
 
@@ -201,54 +237,42 @@ class ClickHouseReadStore:
     async def _move_checkpoint(self, view: View, position: int) -> None:
         with _there(view):
             database = self._layout.database(view)
-            await self._engine.insert(database, CHECKPOINT, {"position": "UInt64"}, [[position]])
+            await self._engine.insert(
+                database, CHECKPOINT, {"position": "UInt64"}, b"[%d]\n" % position
+            )
 
-    async def _write_all(self, view: View, changes: Sequence[Change]) -> None:
-        """All of it is looked at before any of it is written."""
-        tables, database = await self._tables(view), self._layout.database(view)
-        steps = [
-            step
-            for collection, batch in batches(changes)
-            for step in self._steps(database, collection, _columns(tables, collection), batch)
-        ]
+    async def _write(self, view: View, packs: Sequence[Sequence[Step]]) -> None:
+        database = self._layout.database(view)
         with _there(view):
-            for step in steps:
-                await step()
+            for step in _joined(chain.from_iterable(packs)):
+                match step:
+                    case Insert(table, lots):
+                        lines = b"".join(lots)
+                        await self._engine.insert(database, table.name, table.types, lines)
+                    case Run(statement, parameters):
+                        await self._engine.run(statement, parameters)
 
-    def _steps(
-        self, database: str, collection: str, columns: Columns, batch: Batch
-    ) -> Iterator[Callable[[], Awaitable[None]]]:
-        run, table = self._engine.run, f"{database}.`{collection}`"
+    async def _steps(self, view: View, table: Table, batch: Batch) -> Sequence[Step]:
+        name = f"{self._layout.database(view)}.`{table.name}`"
         match batch:
             case Puts(rows):
-                types = {column.name: column.type for column in columns}
-                values = values_of(collection, columns, rows)
-                yield partial(self._insert, database, collection, types, values)
+                return [Insert(table, [await table.lines(rows)])]
             case Deletes(keys):
-                for start in range(0, len(keys), KEYS_IN_STATEMENT_MAX):
-                    some = keys[start : start + KEYS_IN_STATEMENT_MAX]
-                    yield partial(run, _DELETE.format(table=table), {"keys": some})
+                starts = range(0, len(keys), KEYS_IN_STATEMENT_MAX)
+                some = [{"keys": keys[start : start + KEYS_IN_STATEMENT_MAX]} for start in starts]
+                return [Run(_DELETE.format(table=name), keys) for keys in some]
             case DeletesWhere(field, None):
                 condition = f"`{field}` IS NULL"
-                yield partial(run, _DELETE_WHERE.format(table=table, condition=condition))
+                return [Run(_DELETE_WHERE.format(table=name, condition=condition), {})]
             case DeletesWhere(field, value):
-                column = next(column for column in columns if column.name == field)
+                column = next(one for one in table.columns if one.name == field)
                 condition = f"`{field}` = {{value:{column.type}}}"
-                (stored,) = column.stored([value])
-                statement = _DELETE_WHERE.format(table=table, condition=condition)
-                yield partial(run, statement, {"value": stored})
+                statement = _DELETE_WHERE.format(table=name, condition=condition)
+                return [Run(statement, {"value": column.stored(value)})]
 
-    async def _insert(
-        self, database: str, table: str, types: Mapping[str, str], values: list[list[Any]]
-    ) -> None:
-        try:
-            await self._engine.insert(database, table, types, values)
-        finally:
-            values.clear()  # the driver's own cycle would keep them until the collector comes by
-
-    async def _tables(self, view: View) -> Mapping[str, Columns]:
+    async def _tables(self, view: View) -> Mapping[str, Table]:
         """The collections of a view: a view never changes its shape."""
-        if view not in self._columns:
+        if view not in self._known:
             database = self._layout.database(view)
             tables: dict[str, list[Column]] = {}
             for table, *column in await self._engine.query(_COLUMNS, {"database": database}):
@@ -257,11 +281,25 @@ class ClickHouseReadStore:
                     tables.setdefault(table, []).append(Column(name, type_, bool(is_json)))
             if not tables:
                 return {}
-            self._columns[view] = tables
-        return self._columns[view]
+            self._known[view] = {name: Table(name, columns) for name, columns in tables.items()}
+        return self._known[view]
 
 
-def _columns(tables: Mapping[str, Columns], collection: str) -> Columns:
+def _joined(steps: Iterable[Step]) -> Sequence[Step]:
+    """The same steps: what is put to one table in turn is one insert."""
+    joined: list[Step] = []
+    for step in steps:
+        last = joined[-1] if joined else None
+        if not isinstance(step, Insert):
+            joined.append(step)
+        elif isinstance(last, Insert) and last.table is step.table:
+            last.lots.extend(step.lots)
+        else:
+            joined.append(Insert(step.table, [*step.lots]))
+    return joined
+
+
+def _table(tables: Mapping[str, Table], collection: str) -> Table:
     if collection not in tables:
         raise Misconfigured(f"There is no collection {collection} among {', '.join(tables)}.")
     return tables[collection]

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from aigestion.kernel.errors import ChangeRejected, Unavailable
@@ -37,7 +38,8 @@ async def database(engine: Engine, layout: Layout) -> str:
 
 
 async def insert(engine: Engine, database: str, *numbers: Any) -> None:
-    await engine.insert(database, "t", {"n": "Int64"}, [numbers])
+    lines = msgspec.json.Encoder().encode_lines([[number] for number in numbers])
+    await engine.insert(database, "t", {"n": "Int64"}, lines)
 
 
 async def test_the_event_loop_goes_on_while_the_engine_works(engine: Engine) -> None:
@@ -117,7 +119,7 @@ async def test_a_missing_table_is_told_from_other_faults(engine: Engine) -> None
         await engine.query("SELECT nonsense")
 
 
-@pytest.mark.parametrize("value", ["one", 2**63, None, 1j, datetime(2026, 5, 1)], ids=str)
+@pytest.mark.parametrize("value", ["one", datetime(2026, 5, 1), [1]], ids=str)
 async def test_a_value_of_another_type_is_rejected_and_no_row_is_written(
     engine: Engine, database: str, value: Any
 ) -> None:
