@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from aigestion.kernel.cancellation import heed_cancellation
+from aigestion.postgres import FAILED
 
 CHANNEL = "aigestion_log"
 PAUSE_SECONDS = 0.02
@@ -38,7 +39,7 @@ class LogAnnouncer:
         while True:
             await self._grown.wait()
             self._grown.clear()
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*FAILED):
                 await self._pool.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self._head))
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -52,9 +53,7 @@ async def hear(url: str, wake: Callable[[int], None]) -> None:
     while True:
         heed_cancellation()
         gone = asyncio.Event()
-        with contextlib.suppress(
-            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
-        ):
+        with contextlib.suppress(*FAILED):
             connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_SECONDS)
             connection.add_termination_listener(lambda _, gone=gone: gone.set())
             try:

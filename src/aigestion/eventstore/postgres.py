@@ -16,6 +16,7 @@ from aigestion.eventstore.offer import check_offer
 from aigestion.eventstore.port import NewEvent, SequencedEvent, StoredCheckpoint
 from aigestion.kernel.errors import Corrupt, Unavailable
 from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
+from aigestion.postgres import UNREACHED
 
 _READ = sql.statement("read")
 _FIND = sql.statement("find")
@@ -178,14 +179,7 @@ async def _reaching_postgres() -> AsyncIterator[None]:
     """Says `Unavailable` for what is not the caller's fault."""
     try:
         yield
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,
-        asyncpg.InsufficientResourcesError,
-        asyncpg.InterfaceError,
-    ) as error:
+    except UNREACHED as error:
         raise Unavailable(
             f"The log's database does not answer: {error}",
             engine="postgres",

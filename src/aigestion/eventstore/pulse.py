@@ -8,6 +8,7 @@ import asyncpg
 from aigestion.eventstore.pool import CONNECT_TIMEOUT_SECONDS, KEEPALIVE
 from aigestion.kernel.clock import Clock, utc_now
 from aigestion.kernel.errors import Unavailable
+from aigestion.postgres import FAILED
 
 ANSWER_SECONDS_MAX = 2.5
 _ASK = "SELECT position, clock_timestamp(), repeat('.', 8192) FROM log.head"
@@ -37,7 +38,7 @@ class LogPulse:
             began, clock_began = now(), self._clock()
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 row = await connection.fetchrow(_ASK)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILED as error:
             await self.close()
             said = str(error) or type(error).__name__
             raise Unavailable(f"the log does not answer: {said}", engine="postgres") from error

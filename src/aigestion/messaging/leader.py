@@ -10,13 +10,12 @@ import asyncpg
 
 from aigestion.eventstore.pool import KEEPALIVE
 from aigestion.kernel.cancellation import heed_cancellation
+from aigestion.postgres import FAILED
 
 STANDBY_POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 2.0
 HEARTBEAT_TIMEOUT_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 5.0
-
-LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ class PostgresLeadership:
                     connection = connection or await connect(self._dsn, self._name)
                     if await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
                         return connection
-                except LOST as error:
+                except FAILED as error:
                     _log.warning("standing by for %s, no database: %s", self._name, error)
                     await hang_up(connection)
                     connection = None
@@ -113,7 +112,7 @@ async def _beat(connection: asyncpg.Connection, tenure: PostgresTenure) -> None:
         while not tenure.lost:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             await connection.execute("SELECT 1", timeout=HEARTBEAT_TIMEOUT_SECONDS)
-    except LOST as error:
+    except FAILED as error:
         _log.warning("leadership lost, its connection does not answer: %s", error)
     finally:
         tenure.lose()

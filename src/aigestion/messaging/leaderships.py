@@ -12,13 +12,13 @@ import asyncpg
 from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.messaging.leader import (
     HEARTBEAT_SECONDS,
-    LOST,
     STANDBY_POLL_SECONDS,
     PostgresTenure,
     connect,
     hang_up,
     lock_key,
 )
+from aigestion.postgres import FAILED
 
 _TRY = "SELECT key FROM unnest($1::bigint[]) AS key WHERE pg_try_advisory_lock(key)"
 _UNLOCK = "SELECT pg_advisory_unlock($1)"
@@ -77,7 +77,7 @@ class PostgresLeaderships:
             try:
                 assert self._connection is not None
                 await self._connection.fetchval(_UNLOCK, lock_key(name))
-            except LOST:
+            except FAILED:
                 self._lose_all()  # and with the session, for certain, the lock
             self._led.pop(name, None)
         self._news.set()

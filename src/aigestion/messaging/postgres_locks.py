@@ -11,8 +11,7 @@ import asyncpg
 from aigestion.kernel.errors import Unavailable
 from aigestion.messaging.leader import connect, lock_key
 from aigestion.messaging.locks import MemoryLocks
-
-_NOT_REACHED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+from aigestion.postgres import FAILED
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class PostgresLocks:
         """Give up every lock."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(*_NOT_REACHED):
+            with suppress(*FAILED):
                 await connection.close(timeout=1)
 
     async def _try(self, key: int) -> "asyncpg.Connection[Any] | None":
@@ -60,7 +59,7 @@ class PostgresLocks:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect(self._dsn, self._application_name)
                 taken = await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", key)
-            except _NOT_REACHED as error:
+            except FAILED as error:
                 self._hang_up(self._connection)
                 raise Unavailable("Postgres gives no locks", engine="postgres") from error
             except asyncio.CancelledError:
@@ -76,7 +75,7 @@ class PostgresLocks:
                 return
             try:
                 await session.fetchval("SELECT pg_advisory_unlock($1)", key)
-            except _NOT_REACHED:
+            except FAILED:
                 self._hang_up(session)
 
     def _hang_up(self, session: "asyncpg.Connection[Any] | None") -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from aigestion.embedded.postgres import SETTINGS
+from aigestion.postgres import FAILED
 from aigestion.prove.harm import Harm
 from aigestion.prove.machine import disk_in_file, fill
 
@@ -62,6 +63,6 @@ async def _use_up_journal(owner_url: str) -> None:
                 await owner.execute(_USE_UP_SEGMENT)
         finally:
             owner.terminate()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except FAILED:
         return
     await asyncio.Event().wait()  # there was room after all: nothing met it

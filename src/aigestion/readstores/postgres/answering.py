@@ -6,17 +6,9 @@ from contextlib import contextmanager
 import asyncpg
 
 from aigestion.kernel.errors import Unavailable
+from aigestion.postgres import UNREACHED
 
-_SILENCE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.InterfaceError,
-)
+_SILENCE = (*UNREACHED, asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError)
 
 
 @contextmanager
