@@ -12,6 +12,9 @@ from aigestion.prove.forked import Forked, ForkServer
 
 RESTART_PAUSE_SECONDS = 0.2
 PROBE_SECONDS_MAX = 2.0
+BEGUN = " is ready: "
+"""In what every role says once it works."""
+LAST_LINES = 2
 
 
 class Node:
@@ -30,6 +33,8 @@ class Node:
         self.port = port
         self.starts = 0
         self.paused = False
+        self.ended_by_itself: list[str] = []
+        """What it said last, each time it ended though it had begun its work and nobody had killed it."""
         self._arguments = arguments
         self._folder = folder
         self._log = folder / f"{name}.log"
@@ -101,6 +106,7 @@ class Node:
 
     async def _keep(self) -> None:
         while True:
+            since = self._log.stat().st_size if self._log.exists() else 0
             self._process = await self._forks.start(
                 self._arguments,
                 self._environment,
@@ -110,9 +116,17 @@ class Node:
                 clock=self._clock,
             )
             self.starts += 1
-            await asyncio.shield(self._process.ended)
+            code = await asyncio.shield(self._process.ended)
+            self._note_end(code, since)
             self.paused = False
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
+
+    def _note_end(self, code: int, since: int) -> None:
+        """One that could not even begin may end: it is started again until what it needs is there."""
+        said = self._log.read_bytes()[since:].decode(errors="replace")
+        if code != -signal.SIGKILL and BEGUN in said:
+            lines = " / ".join(said.strip().splitlines()[-LAST_LINES:])
+            self.ended_by_itself.append(f"{self.name} ended by itself ({code}): {lines}")
 
     def _send(self, what: signal.Signals) -> bool:
         if self.pid is None:

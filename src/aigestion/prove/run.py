@@ -84,8 +84,13 @@ async def prove(
             evidence = await gathered(
                 system, tenants, history, usage.rss_bytes_max, usage.descriptors_max
             )
+            ended = [
+                Violation("ended", told)
+                for node in system.nodes.values()
+                for told in node.ended_by_itself
+            ]
         verdicts = judged(history.faults, scraper.series)
-        found = [*restless, *violations(history, evidence), *silences(verdicts)]
+        found = [*restless, *ended, *violations(history, evidence), *silences(verdicts)]
         for violation in found:
             history.write("violation", violation)
         kept = folder if keep else kept_history(history, seed) if found else None

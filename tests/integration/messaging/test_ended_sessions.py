@@ -63,12 +63,15 @@ async def test_who_stands_by_goes_on_standing_by(url: str, database_url: str) ->
             led.set()
             await asyncio.Event().wait()
 
-    async with patience(), PostgresLeadership(database_url, "relay").held():
-        async with running(lead()) as [standby]:
-            await asyncio.sleep(0.2)
-            await end_all_sessions(database_url)
-            await led.wait()
-            assert not standby.done()
+    async with (
+        patience(),
+        PostgresLeadership(database_url, "relay").held(),
+        running(lead()) as [standby],
+    ):
+        await asyncio.sleep(0.2)
+        await end_all_sessions(database_url)
+        await led.wait()
+        assert not standby.done()
 
 
 async def test_leaderships_are_won_again(url: str, database_url: str) -> None:
