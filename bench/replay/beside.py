@@ -26,7 +26,7 @@ from bench.replay.__main__ import Bench, opened
 
 QUERY_PAUSE_SECONDS = 0.01
 TICK_SECONDS = 0.001
-PACES = (1.0, 0.7, 0.5, 0.3)
+PACES = (1.0, 0.3, 0.1, 0.05)
 _SOME = "SELECT conversation_id FROM {view}.conversations ORDER BY key LIMIT 200"
 
 

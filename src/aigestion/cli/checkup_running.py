@@ -17,6 +17,7 @@ from aigestion.cli.views import views_over_http
 from aigestion.client.http import Answered, Api
 from aigestion.embedded.connect_file import Doors
 from aigestion.kernel.errors import AIGestionError
+from aigestion.postgres import FAILED
 
 CONNECT_SECONDS_MAX = 5.0
 STATEMENT_SECONDS_MAX = 60.0
@@ -40,7 +41,7 @@ async def look_at_system(doors: Doors, data_dir: Path) -> AsyncGenerator[Symptom
             async with aclosing(look(doors, data_dir)) as symptoms:
                 async for symptom in symptoms:
                     yield symptom
-        except (AIGestionError, OSError, asyncpg.PostgresError, nats.errors.Error) as error:
+        except (AIGestionError, *FAILED, nats.errors.Error) as error:
             said = getattr(error, "message", None) or str(error) or type(error).__name__
             yield fail(part, said, "see what `aigestion up` has logged")
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import asyncpg
 import httpx2
 
+from aigestion.postgres import FAILED
 from aigestion.prove.checker import Violation, violations
 from aigestion.prove.contenders import contend
 from aigestion.prove.evidence import gathered
@@ -269,7 +270,7 @@ async def _moving(system: System) -> tuple[int, str]:
             found = await owner.fetchrow(_WAITING)
         finally:
             await owner.close()
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except FAILED as error:
         return -1, f"the log does not answer: {error}"
     assert found is not None
     head, waiting = int(found["head"]), int(found["waiting"])

@@ -12,6 +12,7 @@ import asyncpg
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.postgres import EmbeddedPostgres
 from aigestion.kernel.errors import Unavailable
+from aigestion.postgres import FAILED
 from aigestion.prove.broker import Broker, kill_tree
 from aigestion.prove.forked import ForkServer
 from aigestion.prove.harm import Harm
@@ -85,7 +86,7 @@ class System:
 
         Which, and whether one of them serves or is being built: nobody looks at a retired one.
         """
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError):
+        with suppress(*FAILED):
             owner = await asyncpg.connect(self.postgres.owner_url, timeout=3, command_timeout=10)
             try:
                 views = await owner.fetch(_VIEWS)
@@ -110,7 +111,7 @@ class System:
 
     async def cut_sessions(self, application: str) -> int:
         """End the sessions of this name in Postgres, as it does when their machine is gone; how many."""
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError):
+        with suppress(*FAILED):
             owner = await asyncpg.connect(self.postgres.owner_url, timeout=3)
             try:
                 return int(await owner.fetchval(_CUT, application))
