@@ -54,7 +54,7 @@ from aigestion.projections.keeping import keep_read_models
 from aigestion.readcache.cached import Cached
 from aigestion.settings import Settings
 
-REBUILD_PACE = 0.05
+REBUILD_PACE = 0.3
 """The share of the time a rebuild may use: queries share the event loop and the machine with it (measured)."""
 DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
