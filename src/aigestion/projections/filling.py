@@ -56,7 +56,7 @@ async def fill(
 
 
 class _SomethingToPark(Exception):
-    """An event cannot be applied, or its change was not taken."""
+    """An event cannot be projected: from here on each is looked at by itself."""
 
 
 class _Filling:
