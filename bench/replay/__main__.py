@@ -23,7 +23,8 @@ from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.projections.activity import activity
 from aigestion.projections.conversations import conversations
-from aigestion.projections.filling import FILL_EVENTS_MAX, fill
+from aigestion.projections.filling import fill
+from aigestion.projections.pace import PAGE_EVENTS_MAX
 from aigestion.projections.projection import Projection
 from aigestion.projections.quarantine import MemoryQuarantine
 from aigestion.projections.search import search
@@ -80,7 +81,7 @@ class Bench:
 
     async def read(self, projection: Projection | None) -> None:
         types = None if projection is None else projection.types
-        async for page in self.reader.pages(0, FILL_EVENTS_MAX, types):
+        async for page in self.reader.pages(0, PAGE_EVENTS_MAX, types):
             if projection is not None:
                 for event in page.events:
                     projection.project(event)

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from uuid import UUID
 
@@ -13,10 +14,12 @@ from tests.support.engines import postgres_server
 
 from aigestion.projections.conversations import conversations
 from aigestion.projections.filling import fill
+from aigestion.projections.pace import ALONE, Pace
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
 from aigestion.projections.quarantine import MemoryQuarantine
 from aigestion.projections.search import search
+from aigestion.projections.verify import verify
 from aigestion.projections.writer import ViewWriter
 from aigestion.queries.conversations import ConversationQueries
 from aigestion.readstores.port import View
@@ -26,7 +29,6 @@ from bench.replay.__main__ import Bench, opened
 
 QUERY_PAUSE_SECONDS = 0.01
 TICK_SECONDS = 0.001
-PACES = (1.0, 0.3, 0.1, 0.05)
 _SOME = "SELECT conversation_id FROM {view}.conversations ORDER BY key LIMIT 200"
 
 
@@ -53,13 +55,19 @@ class Beside:
             await asyncio.sleep(TICK_SECONDS)
             self.blocked.append(time.perf_counter() - begun - TICK_SECONDS)
 
-    def told(self, what: str, events: int, seconds: float) -> str:
+    async def during(self, what: str, work: Awaitable[int | None]) -> None:
+        """Print what queries took while this was done, and how many events it came to."""
+        self.latencies, self.blocked = [], []
+        begun = time.perf_counter()
+        events = await work or 0
+        print(self._told(what, events, time.perf_counter() - begun), flush=True)
+
+    def _told(self, what: str, events: int, seconds: float) -> str:
         latencies, blocked = sorted(self.latencies), sorted(self.blocked)
-        text = f"{what:<26} {events / seconds:>9,.0f} {len(latencies):>8}"
+        text = f"{what:<40} {events / seconds:>9,.0f} {len(latencies):>8}"
         for share in (0.5, 0.95):
             text += f" {latencies[int(len(latencies) * share)] * 1e3:>8.2f}"
         text += f" {blocked[int(len(blocked) * 0.99)] * 1e3:>9.1f} {blocked[-1] * 1e3:>9.1f}"
-        self.latencies, self.blocked = [], []
         return text
 
 
@@ -81,36 +89,34 @@ async def run(given: argparse.Namespace, url: str, directory: Path) -> None:
             beside = Beside(ConversationQueries(pool, progress), asked)
             lives = [asyncio.create_task(life) for life in (beside.ask(), beside.tick())]
             print(HEADER)
-            await measure(bench, beside, given.seconds)
+            await measure(bench, beside, progress, given.seconds)
             for life in lives:
                 life.cancel()
 
 
-async def measure(bench: Bench, beside: Beside, seconds: float) -> None:
+async def measure(bench: Bench, beside: Beside, progress: Progress, seconds: float) -> None:
+    beside_queries = Pace(lambda: progress.asked_at)
     await asyncio.sleep(1)
     generation = 1
     for projection in (conversations, search):
-        for pace in (None, *PACES, None):
+        store = bench.stores[projection.store]
+        await beside.during("nothing beside", asyncio.sleep(seconds))
+        for pace, how in ((ALONE, "as if alone"), (beside_queries, "beside queries")):
             generation += 1
-            beside.latencies.clear()
-            beside.blocked.clear()
-            begun, events = time.perf_counter(), 0
-            if pace is None:
-                await asyncio.sleep(seconds)
-                what = "nothing beside"
-            else:
-                view = View(projection.name, projection.version, generation)
-                events = await filled(bench, projection, view, pace, seconds)
-                what = f"{projection.name} at pace {pace}"
-            print(beside.told(what, events, time.perf_counter() - begun), flush=True)
+            view = View(projection.name, projection.version, generation)
+            await store.prepare(view)
+            filling = filled(bench, projection, view, pace, seconds)
+            await beside.during(f"{projection.name}, filled {how}", filling)
+            comparing = compared(bench, projection, view, pace)
+            await beside.during(f"{projection.name}, compared {how}", comparing)
+        await beside.during("nothing beside", asyncio.sleep(seconds))
 
 
 async def filled(
-    bench: Bench, projection: Projection, view: View, pace: float, seconds: float
+    bench: Bench, projection: Projection, view: View, pace: Pace, seconds: float
 ) -> int:
     """Fill for so long; returns how far it got."""
     store = bench.stores[projection.store]
-    await store.prepare(view)
     writer = ViewWriter(projection, view, store, MemoryQuarantine())
     filling = asyncio.create_task(fill(writer, bench.reader, pace=pace))
     await asyncio.wait([filling], timeout=seconds)
@@ -119,8 +125,15 @@ async def filled(
     return await store.checkpoint(view) or 0
 
 
+async def compared(bench: Bench, projection: Projection, view: View, pace: Pace) -> int:
+    store = bench.stores[projection.store]
+    verdict = await verify(projection, view, store, bench.reader, MemoryQuarantine(), pace=pace)
+    assert verdict.equal, verdict
+    return verdict.position
+
+
 HEADER = (
-    f"{'':<26} {'events/s':>9} {'queries':>8} {'p50 ms':>8} {'p95 ms':>8} "
+    f"{'':<40} {'events/s':>9} {'queries':>8} {'p50 ms':>8} {'p95 ms':>8} "
     f"{'loop p99':>9} {'loop max':>9}"
 )
 
@@ -128,7 +141,7 @@ HEADER = (
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench.replay.beside", description=__doc__)
     arguments.add_argument("--events", type=int, default=200_000, help="of the log")
-    arguments.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    arguments.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     given = arguments.parse_args()
     print(hardware())
     with postgres_server() as url, tempfile.TemporaryDirectory() as directory:

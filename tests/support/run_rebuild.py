@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 import aigestion.projections.filling as limits
+import aigestion.projections.pace as paces
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.master_key import FileMasterKey
 from aigestion.eventstore.postgres import PostgresEventStore, PostgresKeyTable
@@ -74,7 +75,7 @@ async def side(url: str, master_key: Path, *, slow: bool = False) -> AsyncIterat
 
 
 async def main(url: str, master_key: Path) -> None:
-    limits.FILL_EVENTS_MAX, limits.PAGES_IN_BATCH_MAX = EVENTS_MAX, 1
+    paces.PAGE_EVENTS_MAX = limits.BATCH_EVENTS_MAX = EVENTS_MAX
 
     def say(position: int, _head: int, stage: Stage) -> None:
         print(f"{stage} {position}", flush=True)

@@ -73,13 +73,11 @@ async def read_side(
     stores: Stores,
     cached: Cached | None = None,
     *,
-    pace: float = 1.0,
     at_rest: bool = False,
 ) -> AsyncIterator[ReadSide]:
     """Put it together; nothing runs yet.
 
-    `pace`: the share of the time that rebuilding may use. `at_rest`: nobody keeps the read models up
-    to date, so what is done to them is done at once.
+    `at_rest`: nobody keeps the read models up to date, so what is done to them is done at once.
     """
     registry = PostgresViewRegistry(log.pool)
     quarantine = PostgresQuarantine(log.pool)
@@ -96,7 +94,6 @@ async def read_side(
             progress,
             quarantine,
             locks,
-            pace=pace,
         )
         for projection in PROJECTIONS
     }

@@ -54,8 +54,6 @@ from aigestion.projections.keeping import keep_read_models
 from aigestion.readcache.cached import Cached
 from aigestion.settings import Settings
 
-REBUILD_PACE = 0.3
-"""The share of the time a rebuild may use: queries share the event loop and the machine with it (measured)."""
 DIRECTORY_SECONDS_MAX = 30.0
 """How long the demo key may take to be known after it was issued."""
 
@@ -85,7 +83,7 @@ async def run_up(
         stores = await stack.enter_async_context(opened_stores(settings, log, data_dir))
         volatile = await stack.enter_async_context(opened_volatile(settings, log))
         side = await stack.enter_async_context(
-            read_side(log, JetStreamBroker(app), stores, volatile.cached, pace=REBUILD_PACE)
+            read_side(log, JetStreamBroker(app), stores, volatile.cached)
         )
         mirror = JetStreamBroker(publisher)
         relay = Relay(log.reader, mirror, PostgresLeadership(log.url, "relay"))

@@ -7,23 +7,21 @@ from contextlib import aclosing
 from typing import Any
 
 from aigestion.events.recorded import Recorded
-from aigestion.eventstore.reader import LogReader
+from aigestion.eventstore.reader import LogReader, Page
 from aigestion.kernel.errors import ChangeRejected, CheckpointMoved
+from aigestion.projections.pace import ALONE, Pace, paced_pages
 from aigestion.projections.stages import OnProgress, Stage, nobody
 from aigestion.projections.writer import ViewWriter
 from aigestion.readstores.port import Change
 
-FILL_EVENTS_MAX = 500
-"""Events read at once: few, so that they are still in the processor's cache when they are projected and packed."""
-PAGES_IN_BATCH_MAX = 60
-"""A batch is at most so many times `FILL_EVENTS_MAX`."""
+BATCH_EVENTS_MAX = 30_000
+"""Events of a batch: few of them may have changes."""
+SHARED_BATCH_EVENTS_MAX = 250
+"""The same beside queries: nobody waits longer for a batch than for a slow query."""
 FILL_CHANGES_MAX = 10_000
 """Changes written at once: more than when events arrive, for nobody waits for the first of them."""
 PACKED_CHANGES_MAX = 30_000
 """The same where they are packed: a tenth of the memory each."""
-PACED_EVENTS_MAX = 50
-"""Read at once beside queries: what a store makes of a batch blocks the event loop."""
-PACED_PAGES_IN_BATCH_MAX = 20
 PROJECTED_AT_ONCE_MAX = 100
 """A few milliseconds: then whoever shares the event loop has a turn."""
 
@@ -34,14 +32,14 @@ async def fill(
     writer: ViewWriter,
     reader: LogReader,
     *,
-    pace: float = 1.0,
+    pace: Pace = ALONE,
     on_progress: OnProgress = nobody,
     stage: Stage = "filling",
 ) -> int:
     """Put into the view what the log has, from its checkpoint to the end; returns the new checkpoint.
 
-    `pace` is the share of the time it may use: below 1 it works in small batches and rests between
-    them. Stopped at any moment, it goes on where the checkpoint is. What cannot be applied is parked,
+    While its pace is shared with queries it works in small batches and rests between them; without one
+    it never is. Stopped at any moment, it goes on where the checkpoint is. What cannot be applied is parked,
     as the runner does it. Raises `UnknownEvent` with the position, and what `ViewWriter.write` raises.
     """
     if not await writer.open():
@@ -66,22 +64,16 @@ class _Filling:
         self,
         writer: ViewWriter,
         reader: LogReader,
-        pace: float,
+        pace: Pace,
         on_progress: OnProgress,
         stage: Stage,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._pace = pace
-        self._events_max = FILL_EVENTS_MAX if pace >= 1 else min(PACED_EVENTS_MAX, FILL_EVENTS_MAX)
-        pages_max = PAGES_IN_BATCH_MAX
-        if pace < 1:
-            pages_max = min(PACED_PAGES_IN_BATCH_MAX, pages_max)
-        self._batch_events_max = self._events_max * pages_max
         self._changes_max = FILL_CHANGES_MAX if writer.packs is None else PACKED_CHANGES_MAX
         self._on_progress = on_progress
         self._stage = stage
-        self._begun = asyncio.get_running_loop().time()
 
     async def tell(self) -> None:
         """Say how far the view is."""
@@ -99,9 +91,8 @@ class _Filling:
                         await self.tell()
                     take = self._writer.take(packed, position, visible=is_last)
                     writing = asyncio.create_task(take)
-                    if self._pace < 1:
+                    if self._pace.is_shared:
                         await writing
-                        await self._rest()
             if writing is not None:
                 await writing
         except (_SomethingToPark, ChangeRejected) as error:
@@ -117,19 +108,15 @@ class _Filling:
 
     async def event_by_event(self) -> None:
         """Fill the rest of it; what cannot be applied is parked, with what follows of its key."""
-        writer, types = self._writer, self._writer.projection.types
-        pages = self._reader.pages(writer.position, self._events_max, types)
-        async with aclosing(pages):
+        async with aclosing(self._pages()) as pages:
             async for page in pages:
-                await writer.write(page.events, page.last, visible=not page.is_full)
+                await self._writer.write(page.events, page.last, visible=not page.is_full)
                 await self.tell()
-                await self._rest()
 
-    async def _rest(self) -> None:
-        now = asyncio.get_running_loop().time
-        if self._pace < 1:
-            await asyncio.sleep((now() - self._begun) * (1 / self._pace - 1))
-        self._begun = now()
+    def _pages(self) -> AsyncGenerator[Page, None]:
+        return paced_pages(
+            self._reader, self._writer.position, self._writer.projection.types, self._pace
+        )
 
     async def _batches(self) -> AsyncGenerator[tuple[list[Any], int, bool], None]:
         """Packed changes, the position they lead to, and whether they are the last.
@@ -139,8 +126,7 @@ class _Filling:
         began_at = self._writer.position
         batch: list[Any] = []
         made = 0
-        pages = self._reader.pages(began_at, self._events_max, self._writer.projection.types)
-        async with aclosing(pages):
+        async with aclosing(self._pages()) as pages:
             async for page in pages:
                 changes: list[Change] = []
                 for n, event in enumerate(page.events, 1):
@@ -153,7 +139,8 @@ class _Filling:
                         await asyncio.sleep(0)
                 made += len(changes)
                 batch += await self._writer.pack(changes)
-                if not page.is_full or page.last - began_at >= self._batch_events_max:
+                events_max = SHARED_BATCH_EVENTS_MAX if self._pace.is_shared else BATCH_EVENTS_MAX
+                if not page.is_full or page.last - began_at >= events_max:
                     yield batch, page.last, not page.is_full
                     batch, made, began_at = [], 0, page.last
 

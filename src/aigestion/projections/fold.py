@@ -1,6 +1,6 @@
 """A projection folded from the log: what its view must hold, and which event put it there."""
 
-import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -9,12 +9,13 @@ import msgspec
 from aigestion.events.recorded import Recorded
 from aigestion.projections.fingerprint import Fingerprint, Tally, canonical
 from aigestion.projections.folded_rows import FoldedRows, Sighting
+from aigestion.projections.pace import ALONE, Pace
 from aigestion.projections.projection import Projection
 from aigestion.projections.rows_on_disk import Key
 from aigestion.readstores.port import Change, Delete, DeleteWhere, Put, Row
 
-ROWS_AT_ONCE_MAX = 500
-"""Between so many rows others on the event loop have their turn."""
+ROWS_AT_ONCE_MAX = 100
+"""A few milliseconds: then whoever shares the event loop has a turn."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,13 +75,13 @@ class Fold:
         return tally.total
 
     async def differences(
-        self, rows: AsyncIterator[Row]
+        self, rows: AsyncIterator[Row], pace: Pace = ALONE
     ) -> tuple[dict[Key, Row | None], Fingerprint]:
         """What a view has instead, row by row (None: nothing), and its fingerprint."""
         tally = Tally()
         sighting = Sighting(self._rows)
         wrong: dict[Key, Row | None] = {}
-        seen = 0
+        seen, since = 0, time.monotonic()
         async for row in rows:
             found = canonical(row)
             tally.add(found)
@@ -88,7 +89,7 @@ class Fold:
                 wrong[row.collection, row.key] = row
             seen += 1
             if seen % ROWS_AT_ONCE_MAX == 0:
-                await asyncio.sleep(0)
+                since = await pace.rest(since)
         return {**wrong, **dict.fromkeys(sighting.missing())}, tally.total
 
     def difference(self, key: Key, found: Row | None) -> Difference:

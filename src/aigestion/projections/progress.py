@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from math import inf
 from types import MappingProxyType
 from typing import Literal
 
@@ -85,6 +86,8 @@ class Progress:
         self._awaited: dict[str, asyncio.Event] = {}
         self._stages: dict[str, tuple[Stage, int, float]] = {}
         """Where and when this process began to look at a stage of a rebuild."""
+        self.asked_at = -inf
+        """When anybody asked a query here last, on the monotonic clock."""
 
     def advance(self, view: View, position: int, parked: Mapping[str, ParkedKey] = NOTHING) -> None:
         """This view serves, and reflects everything up to `position`; less, if its engine forgot.
@@ -169,6 +172,7 @@ class Progress:
 
         Raises `ViewBehind` if that takes too long, `Unavailable` if no view serves yet.
         """
+        self.asked_at = time.monotonic()
         line = self._line(projection)
         if line.view is not None and line.position >= min_position:
             return line.view, line.position
@@ -185,6 +189,16 @@ class Progress:
             del waiting[news]
         assert line.view is not None
         return line.view, line.position
+
+    def serving(self, projection: str) -> View:
+        """The serving view, for work of the process itself: long work need not make room for it.
+
+        Raises `Unavailable` if none serves yet.
+        """
+        line = self._line(projection)
+        if line.view is None:
+            raise self._unbuilt(line)
+        return line.view
 
     def is_awaited(self, projection: str) -> bool:
         """Whether a query waits for this read model."""
@@ -214,16 +228,20 @@ class Progress:
     @staticmethod
     def _too_late(line: Line, min_position: int) -> ViewBehind | Unavailable:
         if line.view is None:
-            return Unavailable(
-                f"the read model {line.projection} is not built yet",
-                engine=line.projection,
-                position=line.position,
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
+            return Progress._unbuilt(line)
         return ViewBehind(
             f"the read model {line.projection} is at {line.position}, not yet at {min_position}",
             projection=line.projection,
             position=line.position,
             min_position=min_position,
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+
+    @staticmethod
+    def _unbuilt(line: Line) -> Unavailable:
+        return Unavailable(
+            f"the read model {line.projection} is not built yet",
+            engine=line.projection,
+            position=line.position,
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )

@@ -10,6 +10,7 @@ from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.errors import LogEpochMismatch, NotFound, Refused
 from aigestion.messaging.locks import Locks
 from aigestion.messaging.subscription import Subscription
+from aigestion.projections.pace import ALONE, Pace
 from aigestion.projections.progress import Progress
 from aigestion.projections.projection import Projection
 from aigestion.projections.quarantine import Quarantine
@@ -50,10 +51,7 @@ class ReadModel:
         progress: Progress,
         quarantine: Quarantine,
         locks: Locks,
-        *,
-        pace: float = 1.0,
     ) -> None:
-        """`pace`: the share of the time that building may use; below 1 where queries are served."""
         self.projection = projection
         self.registry = registry
         self._store = store
@@ -62,7 +60,6 @@ class ReadModel:
         self._progress = progress
         self._quarantine = quarantine
         self._locks = locks
-        self._pace = pace
         self._standing: Standing | None = None
         self._is_building = False
         self._news = asyncio.Event()
@@ -157,7 +154,7 @@ class ReadModel:
                     self.registry,
                     self._reader,
                     self._quarantine,
-                    pace=self._pace,
+                    pace=self._pace(),
                     on_progress=on_progress,
                 )
             finally:
@@ -171,7 +168,7 @@ class ReadModel:
             self._store,
             self._reader,
             self._quarantine,
-            pace=self._pace,
+            pace=self._pace(),
             on_progress=on_progress,
         )
 
@@ -193,6 +190,9 @@ class ReadModel:
         """The same, done here: for a process that knows that it is the only one."""
         writer = ViewWriter(self.projection, await self._served(), self._store, self._quarantine)
         return await redrive_here(writer, self._reader, key, on_progress=on_progress)
+
+    def _pace(self) -> Pace:
+        return Pace(lambda: self._progress.asked_at)
 
     async def _served(self) -> View:
         view = (await self._ask()).serving
@@ -242,7 +242,7 @@ class ReadModel:
                 self.registry,
                 self._reader,
                 self._quarantine,
-                pace=self._pace if served else 1.0,  # the sooner there is one, the better
+                pace=self._pace() if served else ALONE,  # the sooner there is one, the better
                 on_progress=report,
             )
         finally:

@@ -9,6 +9,7 @@ from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import Corrupt, Refused
 from aigestion.projections.filling import fill
 from aigestion.projections.fingerprint import Fingerprint
+from aigestion.projections.pace import ALONE, Pace
 from aigestion.projections.projection import Projection
 from aigestion.projections.quarantine import Quarantine
 from aigestion.projections.stages import OnProgress, nobody
@@ -48,7 +49,7 @@ async def rebuild(
     reader: LogReader,
     quarantine: Quarantine,
     *,
-    pace: float = 1.0,
+    pace: Pace = ALONE,
     on_progress: OnProgress = nobody,
 ) -> Rebuilt:
     """Build the next generation from the log and let it serve; the former one is kept as retired.
@@ -93,7 +94,7 @@ async def roll_back(
     reader: LogReader,
     quarantine: Quarantine,
     *,
-    pace: float = 1.0,
+    pace: Pace = ALONE,
     on_progress: OnProgress = nobody,
 ) -> RolledBack:
     """Bring the newest retired view up to date, and let it serve again; the one that did is kept.
@@ -160,7 +161,7 @@ async def _compared(
     view: View,
     shelf: _Shelf,
     reader: LogReader,
-    pace: float,
+    pace: Pace,
     on_progress: OnProgress,
 ) -> Fingerprint:
     verdict = await verify(

@@ -13,9 +13,10 @@ from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import LogEpochMismatch, NotFound
 from aigestion.messaging.subscription import READ_EVENTS_MAX
-from aigestion.projections.filling import FILL_EVENTS_MAX, PROJECTED_AT_ONCE_MAX
+from aigestion.projections.filling import PROJECTED_AT_ONCE_MAX
 from aigestion.projections.fingerprint import Fingerprint
 from aigestion.projections.fold import Difference, Fold, same
+from aigestion.projections.pace import ALONE, Pace, paced_pages
 from aigestion.projections.projection import Projection
 from aigestion.projections.quarantine import Quarantine
 from aigestion.projections.rows_on_disk import Key
@@ -57,16 +58,15 @@ async def verify(
     reader: LogReader,
     quarantine: Quarantine,
     *,
-    pace: float = 1.0,
+    pace: Pace = ALONE,
     on_progress: OnProgress = nobody,
 ) -> Verdict:
     """Fold the log, but for what is parked, up to the view's checkpoint and compare every row.
 
     The view may move meanwhile, and need not be paused: a row that differs is right after all if
     it is what the log makes it at a position the view has passed since, or may be writing now.
-    Memory does not grow with the log, only with what differs; `pace` is the share of the time it may
-    use. Raises `NotFound` if there is no such view, `LogEpochMismatch` if
-    it knows more than the log.
+    Memory does not grow with the log, only with what differs. Raises `NotFound` if there is no such
+    view, `LogEpochMismatch` if it knows more than the log.
     """
     for _ in range(COMPARISONS_MAX):
         checkpoint = await _checkpoint(view, store, reader)
@@ -119,12 +119,12 @@ async def _compared(
     store: ReadStore,
     reader: LogReader,
     checkpoint: int,
-    pace: float,
+    pace: Pace,
     on_progress: OnProgress,
 ) -> Verdict:
     fold = Fold(projection)
     await _fold_up_to(fold, projection, checkpoint, reader, pace, on_progress)
-    suspects, found = await fold.differences(store.rows(view))
+    suspects, found = await fold.differences(store.rows(view), pace)
     if store.kept_since is not None:
         _excuse_expired(suspects, fold, store.kept_since)
     # Rows that are equal have equal fingerprints: no need to add up a million of them twice.
@@ -161,13 +161,11 @@ async def _fold_up_to(
     projection: Projection,
     end: int,
     reader: LogReader,
-    pace: float,
+    pace: Pace,
     on_progress: OnProgress,
 ) -> None:
-    now = asyncio.get_running_loop().time
-    begun = now()
-    types = projection.types
-    async with aclosing(reader.pages(fold.position, FILL_EVENTS_MAX, types, upto=end)) as pages:
+    pages = paced_pages(reader, fold.position, projection.types, pace, upto=end)
+    async with aclosing(pages):
         async for page in pages:
             for n, event in enumerate(page.events, 1):
                 fold.apply(event)
@@ -175,8 +173,6 @@ async def _fold_up_to(
                     await asyncio.sleep(0)
             fold.passes(page.last)
             on_progress(fold.position, end, "comparing")
-            await asyncio.sleep((now() - begun) * (1 / pace - 1))
-            begun = now()
 
 
 async def _clear(

@@ -192,7 +192,7 @@ class RunQueries:
         `agents`: whose; `<name>` is an agent of any tenant, `<tenant>/<name>` of one.
         """
         checked_limit(limit, RUNS_MAX)
-        view, _ = await self._progress.at_least("runs")
+        view = self._progress.serving("runs")
         rows = await fetch(self._pool, "unfinished_runs", view, idle_before, limit, list(agents))
         return [msgspec.convert(dict(row), UnfinishedRun) for row in rows]
 

@@ -1,6 +1,7 @@
 """A read model is built, rebuilt beside itself, and replaced without anybody noticing."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 import aigestion.projections.filling as limits
 import aigestion.projections.keeping as polls
+import aigestion.projections.pace as paces
 from aigestion.events.recorded import Recorded
 from aigestion.kernel.errors import (
     Corrupt,
@@ -18,6 +20,7 @@ from aigestion.kernel.errors import (
 )
 from aigestion.projections.conversations import conversations
 from aigestion.projections.memory_store import MemoryReadStore
+from aigestion.projections.pace import ALONE, Pace
 from aigestion.projections.rebuild import rebuild
 from aigestion.readstores.port import Change, Put, Row, View
 from tests.support.event_log import EventLog
@@ -25,6 +28,8 @@ from tests.support.history import chat, document, started
 from tests.support.poison import PickyStore
 from tests.support.read_models import SHELF, Rig
 from tests.support.tasks import eventually, running
+
+BESIDE_QUERIES = Pace(asked_at=time.monotonic)
 
 
 class SlowStore(MemoryReadStore):
@@ -63,7 +68,7 @@ class DyingStore(MemoryReadStore):
 
 
 async def test_a_view_serves_when_it_has_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 7)
+    monkeypatch.setattr(paces, "PAGE_EVENTS_MAX", 7)
     monkeypatch.setattr(limits, "FILL_CHANGES_MAX", 3)
     rig = Rig()
     await rig.log.record_chats(30)
@@ -78,8 +83,8 @@ async def test_a_view_serves_when_it_has_the_whole_log(monkeypatch: pytest.Monke
 async def test_a_batch_is_many_pages_long_where_few_events_have_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 4)
-    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 3)
+    monkeypatch.setattr(paces, "PAGE_EVENTS_MAX", 4)
+    monkeypatch.setattr(limits, "BATCH_EVENTS_MAX", 12)
     monkeypatch.setattr(limits, "FILL_CHANGES_MAX", 6)
     store = DyingStore(dies_at=-1)
     rig = Rig(store=store)
@@ -92,9 +97,9 @@ async def test_a_batch_is_many_pages_long_where_few_events_have_changes(
     assert await rig.found(built.view) == await rig.expected()
 
 
-@pytest.mark.parametrize("pace", [1.0, 0.5])
+@pytest.mark.parametrize("pace", [ALONE, BESIDE_QUERIES])
 async def test_only_what_completes_a_view_need_be_visible(
-    monkeypatch: pytest.MonkeyPatch, pace: float
+    monkeypatch: pytest.MonkeyPatch, pace: Pace
 ) -> None:
     class Watched(MemoryReadStore):
         async def apply(
@@ -103,8 +108,10 @@ async def test_only_what_completes_a_view_need_be_visible(
             seen.append((position, visible))
             await super().apply(view, changes, position)
 
-    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 10)
-    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 1)
+    monkeypatch.setattr(paces, "PAGE_EVENTS_MAX", 10)
+    monkeypatch.setattr(paces, "SHARED_PAGE_EVENTS_MAX", 10)
+    monkeypatch.setattr(limits, "SHARED_BATCH_EVENTS_MAX", 10)
+    monkeypatch.setattr(limits, "BATCH_EVENTS_MAX", 10)
     seen: list[tuple[int, bool]] = []
     rig = Rig(store=Watched())
     await rig.log.record_chats(25)
@@ -131,12 +138,14 @@ async def test_an_event_that_cannot_be_projected_is_parked_in_the_new_view_too()
     assert await rig.store.checkpoint(built.view) == 9
 
 
-@pytest.mark.parametrize("pace", [1.0, 0.5])
+@pytest.mark.parametrize("pace", [ALONE, BESIDE_QUERIES])
 async def test_a_change_that_is_not_taken_is_parked_in_the_new_view_and_all_else_is_in_it(
-    monkeypatch: pytest.MonkeyPatch, pace: float
+    monkeypatch: pytest.MonkeyPatch, pace: Pace
 ) -> None:
-    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 5)
-    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 2)
+    monkeypatch.setattr(paces, "PAGE_EVENTS_MAX", 5)
+    monkeypatch.setattr(paces, "SHARED_PAGE_EVENTS_MAX", 5)
+    monkeypatch.setattr(limits, "SHARED_BATCH_EVENTS_MAX", 10)
+    monkeypatch.setattr(limits, "BATCH_EVENTS_MAX", 10)
     rig = Rig(store=PickyStore("number 23"), projection=conversations)
     await rig.log.record(*(chat(f"number {n}", f"harbour {n % 4}") for n in range(1, 41)))
     waiting = [n for n in range(23, 41) if n % 4 == 23 % 4]
@@ -293,8 +302,8 @@ async def test_only_the_newest_retired_view_is_kept() -> None:
 
 
 async def test_a_killed_rebuild_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "FILL_EVENTS_MAX", 10)
-    monkeypatch.setattr(limits, "PAGES_IN_BATCH_MAX", 1)
+    monkeypatch.setattr(paces, "PAGE_EVENTS_MAX", 10)
+    monkeypatch.setattr(limits, "BATCH_EVENTS_MAX", 10)
     store = DyingStore(dies_at=20)
     rig = Rig(store=store)
     await rig.log.record_chats(35)
