@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aigestion.kernel.errors import Unavailable
@@ -72,10 +72,11 @@ class EmbeddedClickHouse:
         self, database: str, table: str, types: Mapping[str, str], lines: bytes
     ) -> None:
         def insert(client: "Client") -> None:
-            with NamedTemporaryFile() as file, taking(database, table):
+            with TemporaryFile() as file, taking(database, table):
                 file.write(lines)
-                file.flush()
-                source = f"file('{file.name}', '{FORMAT}', {{}})"
+                file.seek(0)
+                # Not by its name, in which a folder of any name may stand: braces and stars are patterns here.
+                source = f"file('/dev/fd/{file.fileno()}', '{FORMAT}', {{}})"
                 client.command(insertion(database, table, types, source), settings=dict(INSERTED))
 
         await self._write(insert)

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from contextlib import aclosing
@@ -117,6 +118,19 @@ async def test_a_missing_table_is_told_from_other_faults(engine: Engine) -> None
             [block async for block in engine.blocks(statement)]
     with pytest.raises(Exception, match="nonsense"):
         await engine.query("SELECT nonsense")
+
+
+async def test_rows_are_inserted_whatever_the_folder_of_temporary_files_is_called(
+    engine: Engine, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "it's {a,b}* 100%"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    await insert(engine, database, 7, 8)
+
+    assert await engine.query(f"SELECT n FROM {database}.t ORDER BY n") == [(7,), (8,)]
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("value", ["one", datetime(2026, 5, 1), [1]], ids=str)
