@@ -22,8 +22,10 @@ _log = logging.getLogger(__name__)
 class Breaker:
     """One failure opens it; while it is open, one call a pause is let through to look again.
 
-    Everyone else is refused at once, so a dead engine costs one caller a pause the time-out, and an
-    engine that is back is used again without anybody doing anything.
+    Silence is asked about once more first: it may be this process that was held up, at its start or by a
+    full machine, and could not look at the answer in time. So work may be done twice. Everyone else is
+    refused at once, so a dead engine costs one caller a pause the time-out, and an engine that is back is
+    used again without anybody doing anything.
     """
 
     def __init__(
@@ -53,8 +55,7 @@ class Breaker:
             raise self.refusal()
         self._trying = looking_again = self._try_again_at is not None
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                answer = await work()
+            answer = await self._answer(work, may_ask_again=not looking_again)
         except self._failures as error:
             self._opened(error)
             raise self.refusal() from error
@@ -66,6 +67,15 @@ class Breaker:
             _log.warning("%s answers again.", self._engine)
         return answer
 
+    async def _answer(self, work: Callable[[], Awaitable[T]], *, may_ask_again: bool) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_seconds) as deadline:
+                return await work()
+        except TimeoutError:
+            if not (may_ask_again and deadline.expired()):
+                raise
+        return await self._answer(work, may_ask_again=False)
+
     def refusal(self) -> Unavailable:
         """What is raised while it is open."""
         return Unavailable(
@@ -76,5 +86,5 @@ class Breaker:
 
     def _opened(self, error: Exception) -> None:
         if self._try_again_at is None:
-            _log.warning("%s does not answer: %s", self._engine, error or type(error).__name__)
+            _log.warning("%s does not answer: %s", self._engine, str(error) or type(error).__name__)
         self._try_again_at = time.monotonic() + self._pause_seconds

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -30,6 +31,11 @@ class Engine:
         if self.error is not None:
             raise self.error
         return "well"
+
+
+async def behind_a_network(engine: Engine) -> str:
+    await asyncio.sleep(0.01)
+    return await engine()
 
 
 @pytest.fixture
@@ -62,12 +68,28 @@ async def test_a_failure_names_the_engine_and_the_next_calls_do_not_reach_it(
     assert first.details == {"engine": "valkey", "retry_after_seconds": 1}
 
 
-async def test_silence_is_a_failure(breaker: Breaker, engine: Engine) -> None:
+async def test_silence_is_a_failure_when_it_was_asked_about_once_more(
+    breaker: Breaker, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     engine.silent = True
 
     await failed(breaker, engine)
 
     assert breaker.open
+    assert engine.asked == 2
+    assert caplog.messages == ["valkey does not answer: TimeoutError"]
+
+
+async def test_a_process_that_was_held_up_itself_finds_the_engine_well(
+    breaker: Breaker, engine: Engine
+) -> None:
+    loop = asyncio.get_running_loop()
+    loop.call_soon(loop.call_soon, time.sleep, 0.3)
+
+    assert await breaker.call(lambda: behind_a_network(engine)) == "well"
+
+    assert not breaker.open
+    assert engine.asked == 1, "the first time it was not reached"
 
 
 async def test_after_a_pause_one_call_looks_again_and_the_others_are_refused_meanwhile(
@@ -82,10 +104,10 @@ async def test_after_a_pause_one_call_looks_again_and_the_others_are_refused_mea
     await asyncio.sleep(0)
     for _ in range(10):
         await failed(breaker, engine)
-
-    assert engine.asked == 2
     with pytest.raises(Unavailable):
         await looking
+
+    assert engine.asked == 2
 
 
 async def test_an_engine_that_is_back_is_used_again(
