@@ -10,6 +10,6 @@ from tests.support.program import Program
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     with Program(tmp_path_factory.mktemp("spine") / "data") as running:
-        running.start()
+        running.start(documents=None)
         yield running
         running.stop()

@@ -73,3 +73,39 @@ def test_a_lost_master_key_is_one_clear_line_and_putting_it_back_mends_it(
     _, page = program.http("GET", "/v1/conversations")
     assert [one["title"] for one in page["items"]] == ["Sealed"]
     program.stop()
+
+
+def test_agents_answer_from_a_folder_of_ones_own_from_then_on(
+    own_program: Program, tmp_path: Path
+) -> None:
+    program, folder = own_program, tmp_path / "notes"
+    folder.mkdir()
+    (folder / "harbour.md").write_text("# Harbour\n\nThe harbour of Vigo is forty metres deep.\n")
+    program.start("--documents", str(folder))
+    _, before = program.http("GET", "/v1/documents")
+    program.stop()
+    (folder / "mole.txt").write_text("The mole of Vigo is two kilometres long.")
+
+    program.start()
+    asked = program.cli("ask", "how long is the mole of Vigo?")
+    _, after = program.http("GET", "/v1/documents")
+    program.stop()
+
+    assert [one["source"] for one in before["items"]] == ["harbour.md"]
+    assert [one["source"] for one in after["items"]] == ["mole.txt", "harbour.md"]
+    assert asked.returncode == 0, asked.stderr
+    assert "two kilometres" in asked.stdout
+
+
+def test_a_folder_of_documents_that_is_gone_is_one_clear_line(
+    own_program: Program, tmp_path: Path
+) -> None:
+    refused = own_program.cli("up", "--documents", str(tmp_path / "gone"))
+    with_no_demo = own_program.cli("up", "--no-demo", "--documents", str(tmp_path))
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [
+        f"error: {tmp_path / 'gone'} is no folder: name another one with --documents."
+    ]
+    assert with_no_demo.returncode == 2
+    assert "need --demo" in with_no_demo.stderr

@@ -28,7 +28,7 @@ def test_the_engine_is_chosen_once_and_kept(own_program: Program, tmp_path: Path
         assert own_program.stop() == 0
 
         checks = {one["check"]: one for one in json.loads(verified.stdout)["findings"]}
-        assert checks["view search"]["checked"] > 20
+        assert checks["view search"]["checked"] >= 3
         at_rest = own_program.cli("projections", "verify", "search")
         assert at_rest.returncode == 0, at_rest.stdout + at_rest.stderr
 

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+DOCUMENTS = Path(__file__).with_name("documents")
+"""A page or two: to embed all of the documentation takes most of a minute of both cores."""
 AIGESTION = Path(sys.executable).parent / "aigestion"
 READY_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 90
@@ -27,8 +29,11 @@ class Program:
         }
         self._up: subprocess.Popen[bytes] | None = None
 
-    def start(self, *arguments: str) -> None:
-        """Start and wait until it is ready."""
+    def start(self, *arguments: str, documents: Path | None = DOCUMENTS) -> None:
+        """Start and wait until it is ready. `documents`: of the first start; None for those that a user finds there."""
+        named = {"--documents", "--no-demo"}.intersection(arguments)
+        if documents is not None and not named and not self.data_dir.exists():
+            arguments = (*arguments, "--documents", str(documents))
         begun = time.monotonic()
         log = (self.data_dir.parent / f"{self.data_dir.name}.up.log").open("ab")
         self._up = subprocess.Popen(

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 
 import msgspec
 from nats.aio.client import Client
@@ -16,7 +17,7 @@ from aigestion.audit.notary import Notary
 from aigestion.audit.notary_metrics import notary_metrics
 from aigestion.bootstrap.agents import agent_worker
 from aigestion.bootstrap.broker import connected_nats
-from aigestion.bootstrap.demo import TENANT, set_up_demo
+from aigestion.bootstrap.demo import TENANT, documentation, documents_in, set_up_demo
 from aigestion.bootstrap.engines import Engines, embedded_engines
 from aigestion.bootstrap.garbage import settle_garbage
 from aigestion.bootstrap.grants import keep_grants
@@ -62,19 +63,23 @@ async def run_up(
     settings: Settings,
     *,
     demo: bool,
+    documents: Path | None = None,
     ready: Callable[[Doors], None],
     search: str | None = None,
 ) -> None:
     """Run until SIGINT or SIGTERM, then drain and return.
 
-    `search` names the engine that searches from now on, if it is to change. `ready` is called once
+    `documents` is a folder whose texts the demo has from now on instead of this project's documentation,
+    and `search` names the engine that searches from now on, if it is to change. `ready` is called once
     every door is open. Raises `Misconfigured` or `Unavailable`, with one sentence, if the system cannot
     start or one of its parts fails for good.
     """
     _refuse_unfit(settings)
     data_dir = DataDir(settings.data_dir)
+    folder = documents or data_dir.documents
+    texts = documents_in(folder) if demo and folder else documentation()
     async with process() as (this, stack):
-        engines = await _engines(this, stack, data_dir, search)
+        engines = await _engines(this, stack, data_dir, search, documents)
         settings = engines.on(settings)
         log = await stack.enter_async_context(_log(settings, engines, data_dir))
         await assert_safe(log.url)
@@ -93,7 +98,7 @@ async def run_up(
         await _mirrors_and_keeps(this, relay, notary, side, log.url)
         dispatcher = Dispatcher(log.store, log.codec)
         if demo:
-            issued = await set_up_demo(dispatcher, log.vault, data_dir)
+            issued = await set_up_demo(dispatcher, log.vault, data_dir, texts)
             await side.progress.at_least("directory", issued, DIRECTORY_SECONDS_MAX)
         worker = await stack.enter_async_context(
             agent_worker(settings, log, side.queries, dispatcher, app, engines.nats.url("app"))
@@ -122,13 +127,19 @@ async def run_up(
 
 
 async def _engines(
-    this: Process, stack: AsyncExitStack, data_dir: DataDir, search: str | None
+    this: Process,
+    stack: AsyncExitStack,
+    data_dir: DataDir,
+    search: str | None,
+    documents: Path | None,
 ) -> Engines:
     """The engines of the data dir, which is this process's alone from now on."""
     stack.enter_context(data_dir.locked())
     (data_dir.path / CONNECT_FILE).unlink(missing_ok=True)
     if search is not None:
         data_dir.search = search
+    if documents is not None:
+        data_dir.documents = documents
     engines = await stack.enter_async_context(embedded_engines(data_dir))
     await this.runs("grants", keep_grants(data_dir, engines.nats.port))
     return engines

@@ -26,14 +26,30 @@ PORT_MAX = 65535
     "[default: as before, at first postgres]",
 )
 @click.option("--demo/--no-demo", default=True, help="With the demo tenant, its key and documents.")
+@click.option(
+    "--documents",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Whose .txt and .md files the demo's agents answer from, from now on; read at every start.  "
+    "[default: as before, at first this project's own documentation]",
+)
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the doors as JSON once they are open.")
-def up(port: int | None, search: str | None, demo: bool, data_dir: Path, as_json: bool) -> None:
+def up(
+    port: int | None,
+    search: str | None,
+    demo: bool,
+    documents: Path | None,
+    data_dir: Path,
+    as_json: bool,
+) -> None:
     """Run the whole system here, on embedded engines.
 
     API, relay, read models and agents in one process; state and secrets in the data dir. Ctrl-C
     or SIGTERM finishes what is under way and stops.
     """
+    if documents is not None and not demo:
+        raise click.UsageError("--documents are the demo tenant's: they need --demo.")
     from aigestion.bootstrap.up import run_up
     from aigestion.observability.logging import configure_logging
     from aigestion.settings import load_settings
@@ -47,7 +63,7 @@ def up(port: int | None, search: str | None, demo: bool, data_dir: Path, as_json
     def ready(doors: "Doors") -> None:
         click.echo(json_line(doors) if as_json else welcome(doors, data_dir))
 
-    run_until_told(run_up(settings, demo=demo, search=search, ready=ready))
+    run_until_told(run_up(settings, demo=demo, documents=documents, search=search, ready=ready))
 
 
 def welcome(doors: "Doors", data_dir: Path) -> str:

@@ -20,6 +20,7 @@ SECRET_BYTES = 32
 FOLDER_MODE = 0o700
 SEARCH_ENGINES = ("postgres", "elasticsearch")
 SEARCH_FILE = "search"
+DOCUMENTS_FILE = "demo.documents"
 
 _BEFORE_VERSION = ("VERSION.", "lost+found")
 """What may lie in a folder that becomes a data dir: a draft of VERSION, and what a volume brings."""
@@ -80,6 +81,16 @@ class DataDir:
     @search.setter
     def search(self, engine: str) -> None:
         self.write_private(SEARCH_FILE, engine)
+
+    @property
+    def documents(self) -> Path | None:
+        """The folder whose texts the demo has, if `up --documents` ever named one."""
+        folder = self.read_private(DOCUMENTS_FILE)
+        return None if folder is None else Path(folder)
+
+    @documents.setter
+    def documents(self, folder: Path) -> None:
+        self.write_private(DOCUMENTS_FILE, str(folder.absolute()))
 
     def secret(self, name: str) -> str:
         """A password of this data dir, made when it is first asked for; safe in URLs."""
