@@ -1,7 +1,6 @@
 """The garbage collector of a process that serves or fills: it looks at what work makes, not at the program."""
 
 import asyncio
-import ctypes
 import gc
 from itertools import count
 
@@ -37,15 +36,4 @@ async def collect_garbage() -> None:
     for times in count(1):
         heed_cancellation()
         await asyncio.sleep(COLLECTED_SECONDS)
-        if times % ALL_EACH:
-            gc.collect(YOUNG_GENERATIONS)
-        else:
-            gc.collect()
-            _give_back()
-
-
-def _give_back() -> None:
-    """Memory that was freed between what is kept goes back to the system, where the C library can do that (glibc)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+        gc.collect(YOUNG_GENERATIONS if times % ALL_EACH else 2)

@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import platform
 import weakref
-from pathlib import Path
 
 import pytest
 
@@ -48,27 +46,3 @@ async def test_what_ends_after_a_long_life_is_collected_in_time(
             await eventually(lambda: left() is None)
     finally:
         gc.enable()
-
-
-@pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="NOT TESTED: only glibc gives memory back when asked"
-)
-async def test_memory_freed_between_what_is_kept_goes_back_to_the_system(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    blocks = [bytes(4_000) for _ in range(20_000)]
-    kept = blocks[::50]
-    before = _resident_pages()
-    del blocks
-    gc.collect()
-    freed = before - _resident_pages()
-    assert freed < 4_000, "the library has given it back by itself, and nothing is shown"
-
-    monkeypatch.setattr(garbage, "COLLECTED_SECONDS", 0.001)
-    async with running(garbage.collect_garbage()):
-        await eventually(lambda: before - _resident_pages() > 14_000)
-    assert len(kept) == 400
-
-
-def _resident_pages() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1])
