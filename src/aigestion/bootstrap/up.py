@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from aigestion import __version__
 from aigestion.agents.worker import AgentWorker
+from aigestion.api.v1.new_document import NewDocument
 from aigestion.audit.notary import Notary
 from aigestion.audit.notary_metrics import notary_metrics
 from aigestion.bootstrap.agents import agent_worker
@@ -69,15 +70,13 @@ async def run_up(
 ) -> None:
     """Run until SIGINT or SIGTERM, then drain and return.
 
-    `documents` is a folder whose texts the demo has from now on instead of this project's documentation,
-    and `search` names the engine that searches from now on, if it is to change. `ready` is called once
-    every door is open. Raises `Misconfigured` or `Unavailable`, with one sentence, if the system cannot
-    start or one of its parts fails for good.
+    From now on the demo has the texts of the folder `documents`, and `search` searches; as before if None.
+    `ready` is called once every door is open. Raises `Misconfigured` or `Unavailable`, with one sentence,
+    if the system cannot start or one of its parts fails for good.
     """
     _refuse_unfit(settings)
     data_dir = DataDir(settings.data_dir)
-    folder = documents or data_dir.documents
-    texts = documents_in(folder) if demo and folder else documentation()
+    texts = _texts(data_dir, documents) if demo else None
     async with process() as (this, stack):
         engines = await _engines(this, stack, data_dir, search, documents)
         settings = engines.on(settings)
@@ -87,9 +86,8 @@ async def run_up(
         publisher = await stack.enter_async_context(_nats(engines, "relay"))
         stores = await stack.enter_async_context(opened_stores(settings, log, data_dir))
         volatile = await stack.enter_async_context(opened_volatile(settings, log))
-        side = await stack.enter_async_context(
-            read_side(log, JetStreamBroker(app), stores, volatile.cached)
-        )
+        reading = read_side(log, JetStreamBroker(app), stores, volatile.cached)
+        side = await stack.enter_async_context(reading)
         mirror = JetStreamBroker(publisher)
         relay = Relay(log.reader, mirror, PostgresLeadership(log.url, "relay"))
         watch = HeadWatch(await log.store.head())
@@ -97,12 +95,11 @@ async def run_up(
         notary = notary_of(settings, log, data_dir.checkpoint_key)
         await _mirrors_and_keeps(this, relay, notary, side, log.url)
         dispatcher = Dispatcher(log.store, log.codec)
-        if demo:
-            issued = await set_up_demo(dispatcher, log.vault, data_dir, texts)
-            await side.progress.at_least("directory", issued, DIRECTORY_SECONDS_MAX)
-        worker = await stack.enter_async_context(
-            agent_worker(settings, log, side.queries, dispatcher, app, engines.nats.url("app"))
-        )
+        if texts is not None:
+            await _demo(dispatcher, log, side, data_dir, texts)
+        nats_url = engines.nats.url("app")
+        working = agent_worker(settings, log, side.queries, dispatcher, app, nats_url)
+        worker = await stack.enter_async_context(working)
         await this.runs("agents", worker.run())
         live = await live_hub(stack, app)
         vitals = Vitals(log.url, app)
@@ -114,16 +111,32 @@ async def run_up(
         health = {**log_health(log, vitals), **relay_health(relay), **of_others}
         metrics = _metrics(watch, vitals, relay, mirror, notary, side, worker, volatile.cached)
         models = tuple(offered_models(settings))
-        api = api_doors(
-            log, side, dispatcher, live, metrics, health, operator_key, volatile.limiter, models
-        )
-        http = settings.http
-        port = await stack.enter_async_context(http_door(http, api))
-        opened = _doors(data_dir, engines, f"http://{http.host}:{port}", operator_key, models)
+        limiter = volatile.limiter
+        api = api_doors(log, side, dispatcher, live, metrics, health, operator_key, limiter, models)
+        port = await stack.enter_async_context(http_door(settings.http, api))
+        url = f"http://{settings.http.host}:{port}"
+        opened = _doors(data_dir, engines, url, operator_key, models)
         stack.enter_context(_announced(data_dir, opened))
         settle_garbage()
         ready(opened)
         await this.until_stopped()
+
+
+async def _demo(
+    dispatcher: Dispatcher,
+    log: Log,
+    side: ReadSide,
+    data_dir: DataDir,
+    texts: Sequence[NewDocument],
+) -> None:
+    issued = await set_up_demo(dispatcher, log.vault, data_dir, texts)
+    await side.progress.at_least("directory", issued, DIRECTORY_SECONDS_MAX)
+
+
+def _texts(data_dir: DataDir, documents: Path | None) -> list[NewDocument]:
+    """What the demo's agents answer from. `Misconfigured` if it cannot be read."""
+    folder = documents or data_dir.documents
+    return documentation() if folder is None else documents_in(folder)
 
 
 async def _engines(
