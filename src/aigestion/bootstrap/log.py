@@ -11,7 +11,7 @@ import asyncpg
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.master_key import FileMasterKey
-from aigestion.eventstore.pool import opened_pool
+from aigestion.eventstore.pool import Losses, opened_pool
 from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
@@ -32,6 +32,11 @@ class Log:
     vault: Vault
     codec: Codec
     reader: LogReader
+    pool_losses: Losses
+
+    def losses(self) -> int:
+        """How many connections to the database this process found to be gone."""
+        return self.pool_losses.count + self.store.losses
 
 
 @asynccontextmanager
@@ -39,7 +44,8 @@ async def opened_log(
     url: str, master_key: Path, connections_max: int, *, catalog: Catalog, appending: bool = True
 ) -> AsyncIterator[Log]:
     """Open the log inside the block. Without `appending` it may only be read."""
-    async with opened_pool(url, connections_max=connections_max) as pool:
+    losses = Losses()
+    async with opened_pool(url, connections_max=connections_max, losses=losses) as pool:
         wrapped = await pool.fetchval(_ANY_KEY)
         if wrapped is not None:
             _refuse_lost_key(master_key)
@@ -65,6 +71,7 @@ async def opened_log(
                 vault=vault,
                 codec=codec,
                 reader=LogReader(store, codec),
+                pool_losses=losses,
             )
         finally:
             if appending:

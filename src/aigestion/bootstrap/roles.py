@@ -69,7 +69,7 @@ class _Role:
         self.client = client
         self.watch = HeadWatch()
         self.broker = JetStreamBroker(client, replicas=settings.nats.replicas)
-        self.vitals = Vitals(log.url, client)
+        self.vitals = Vitals(log.url, client, log.losses)
         self.health = log_health(log, self.vitals)
 
     @classmethod

@@ -102,7 +102,7 @@ async def run_up(
         worker = await stack.enter_async_context(working)
         await this.runs("agents", worker.run())
         live = await live_hub(stack, app)
-        vitals = Vitals(log.url, app)
+        vitals = Vitals(log.url, app, log.losses)
         of_others = {**stores.health, **volatile.health}
         vitals.also(of_others)
         await this.runs("engines", vitals.watch())

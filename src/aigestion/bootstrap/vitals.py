@@ -21,11 +21,14 @@ OTHERS_SECONDS_MAX = 5.0
 class Vitals:
     """Asks every engine as long as `watch` runs; the log whenever `head` is asked for."""
 
-    def __init__(self, postgres_url: str, client: Client) -> None:
+    def __init__(self, postgres_url: str, client: Client, losses: Callable[[], int]) -> None:
+        """`losses`: how many connections to PostgreSQL were found to be gone by those who work on them."""
         self.wall_clock = WallClock()
         self._log_pulse = LogPulse(postgres_url)
         self._broker_pulse = BrokerPulse(client)
-        self._postgres = Engine("postgres", self._log_pulse.ask, lambda: self._log_pulse.reconnects)
+        self._postgres = Engine(
+            "postgres", self._log_pulse.ask, lambda: self._log_pulse.reconnects + losses()
+        )
         self._nats = Engine("nats", self._broker_pulse.ask, lambda: self._broker_pulse.reconnects)
         self._others: list[Engine] = []
 

@@ -55,6 +55,8 @@ class AppendConnection:
         self._connection: asyncpg.Connection | None = None
         self._backend: tuple[int, datetime] | None = None
         self._heard_at = 0.0
+        self.losses = 0
+        """How often it was found to be gone; for metrics."""
 
     async def open(self) -> None:
         """Connect; raises what asyncpg raises."""
@@ -95,6 +97,7 @@ class AppendConnection:
             )
         except Exception as error:
             if connection.is_closed() or isinstance(error, _CONNECTION_USELESS):
+                self.losses += 1
                 connection.terminate()
                 raise ConnectionLost(str(error) or "the database stays silent") from error
             raise

@@ -48,6 +48,11 @@ class Appender:
         self._out = False
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def losses(self) -> int:
+        """How often a lane's connection was found to be gone."""
+        return sum(lane.losses for lane in self._lanes)
+
     async def start(self) -> None:
         """Connect and begin; raises what asyncpg raises."""
         for lane in self._lanes:

@@ -23,9 +23,20 @@ KEEPALIVE = {
 }
 
 
+class Losses:
+    """How many connections were found to be forgotten by a network; for metrics."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 @asynccontextmanager
 async def opened_pool(
-    url: str, *, connections_max: int, connections_min: int = 1
+    url: str,
+    *,
+    connections_max: int,
+    connections_min: int = 1,
+    losses: Losses | None = None,
 ) -> AsyncIterator["asyncpg.Pool[Any]"]:
     """A pool inside the block.
 
@@ -34,9 +45,9 @@ async def opened_pool(
     back, which would be a second round trip after each query. A transaction left open is rolled back.
 
     Where a network has forgotten a connection, who takes it gets a `TimeoutError` after three
-    seconds, and the others are made anew.
+    seconds, and the others are made anew; `losses` has counted it.
     """
-    presence = _Presence()
+    presence = _Presence(losses or Losses())
     presence.pool = asyncpg.create_pool(
         url,
         min_size=connections_min,
@@ -58,7 +69,8 @@ class _Presence:
 
     pool: "asyncpg.Pool[Any]"
 
-    def __init__(self) -> None:
+    def __init__(self, losses: Losses) -> None:
+        self._losses = losses
         self._used_at: dict[int, float] = {}
 
     async def made(self, connection: "asyncpg.Connection[Any]") -> None:
@@ -76,6 +88,7 @@ class _Presence:
         try:
             await connection.execute("SELECT 1", timeout=PROBE_SECONDS_MAX)
         except Exception:
+            self._losses.count += 1
             connection.terminate()  # else closing it would wait for an answer once more
             await self.pool.expire_connections()
             raise

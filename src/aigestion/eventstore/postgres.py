@@ -41,6 +41,11 @@ class PostgresEventStore:
         self._pool = pool
         self._appender = Appender(url, self.on_append)
 
+    @property
+    def losses(self) -> int:
+        """How often a connection of the appender was found to be gone."""
+        return self._appender.losses
+
     async def start(self) -> None:
         """Connect the appender; raises what asyncpg raises."""
         await self._appender.start()

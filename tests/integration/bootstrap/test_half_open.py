@@ -9,10 +9,13 @@ import pytest
 from aigestion.bootstrap import broker
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.log import opened_log
+from aigestion.bootstrap.vitals import Vitals
 from aigestion.events.catalog import Catalog
-from aigestion.eventstore import announce
+from aigestion.eventstore import announce, append_connection, pool
+from aigestion.kernel.errors import Unavailable
 from aigestion.messaging.postgres_locks import PostgresLocks
-from tests.support.log import migrated
+from aigestion.observability.metrics import registry_of
+from tests.support.log import migrated, new_event
 from tests.support.network import network_to
 from tests.support.tasks import eventually, running
 
@@ -56,6 +59,34 @@ async def test_who_listens_for_news_of_the_log_hears_them_again(
         heads.clear()
         await eventually(heard)
     await speaker.close()
+
+
+async def test_a_connection_that_was_forgotten_while_a_process_started_is_told(
+    database_url: str, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What watches the engines connects last: then its own connection is well, and the others are not."""
+    for module in (pool, append_connection):
+        monkeypatch.setattr(module, "QUIET_SECONDS_MAX", 0.0)
+        monkeypatch.setattr(module, "PROBE_SECONDS_MAX", 0.3)
+    async with (
+        network_to(await migrated(database_url)) as (wire, url),
+        opened_log(url, tmp_path / "key", 1, catalog=Catalog()) as log,
+        connected_nats(nats_url, "app") as client,
+    ):
+        await log.store.append([new_event()])
+        await log.store.head()
+        wire.forget()
+        vitals = Vitals(url, client, log.losses)
+        told = registry_of(vitals.metrics()).get_sample_value
+        await vitals.head()
+        assert told("engine_reconnects_total", {"engine": "postgres"}) == 0
+
+        with pytest.raises(Unavailable):
+            await log.store.head()
+        assert told("engine_reconnects_total", {"engine": "postgres"}) == 1
+        await log.store.append([new_event()])
+        assert told("engine_reconnects_total", {"engine": "postgres"}) == 2
+        await vitals._log_pulse.close()
 
 
 async def test_the_database_finds_out_that_a_process_is_gone(
