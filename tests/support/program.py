@@ -14,7 +14,8 @@ from typing import Any, Self
 DOCUMENTS = Path(__file__).with_name("documents")
 """A page or two: to embed all of the documentation takes most of a minute of both cores."""
 AIGESTION = Path(sys.executable).parent / "aigestion"
-READY_SECONDS_MAX = 120
+READY_SECONDS_MAX = 330
+"""Longer than the program itself gives its slowest engine, 300 s: then it says what did not start."""
 STOP_SECONDS_MAX = 90
 
 

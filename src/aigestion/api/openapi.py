@@ -1,5 +1,6 @@
 """The OpenAPI document, and its page: served from files of this installation, no CDN."""
 
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -45,6 +46,9 @@ Say something in a conversation, stream the answer, search, report: over one eve
 * **Errors** are problem details (RFC 9457) with a stable `code`; 400 is for what is wrong with the request
   itself, 409 and 422 for what is wrong in the light of what was recorded before.
 """
+
+_GENERIC = re.compile(r"^(#/components/schemas/|)([A-Z]\w*?)_(?:\w+\.)+(\w+?)_$")
+"""How the framework names a generic type and its argument."""
 
 _FILES = {
     "swagger-ui.css": "text/css",
@@ -121,9 +125,10 @@ class Document(JsonRenderPlugin):
 
 def exact(document: dict[str, Any]) -> dict[str, Any]:
     """The framework's document put right: bodies as their models describe them, no content where there is
-    none, parameters that are there or not but never null, and whole numbers as whole numbers (a limit of
-    64 bits is none that a float can hold)."""
-    document = deepcopy(document)  # the framework hands out the same one each time
+    none, parameters that are there or not but never null, whole numbers as whole numbers (a limit of
+    64 bits is none that a float can hold), and names without the modules they come from."""
+    # A copy, for the framework hands out the same one each time.
+    document = _plainly_named(deepcopy(document))
     schemas: dict[str, Any] = document["components"]["schemas"]
     told = {
         model.__name__: model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -143,6 +148,26 @@ def exact(document: dict[str, Any]) -> dict[str, Any]:
     components = {**document["components"], "schemas": {**schemas, **told}}
     whole: dict[str, Any] = _whole({**document, "components": components})
     return whole
+
+
+def _plainly_named(value: Any) -> Any:
+    """`Page[RunSummary]` is `RunSummaryPage`, as in the GraphQL schema; `Recorded[Any]` is `Recorded`."""
+    match value:
+        case dict():
+            return {_plain_name(key): _plainly_named(one) for key, one in value.items()}
+        case list():
+            return [_plainly_named(one) for one in value]
+        case str():
+            return _plain_name(value)
+        case _:
+            return value
+
+
+def _plain_name(text: str) -> str:
+    if (generic := _GENERIC.match(text)) is None:
+        return text
+    where, kind, argument = generic.groups()
+    return f"{where}{'' if argument == 'Any' else argument}{kind}"
 
 
 def _offer_fields(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

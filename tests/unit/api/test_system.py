@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -217,3 +218,15 @@ def test_openapi_shows_the_three_interactions(document: dict[str, Any]) -> None:
     names = [one["$ref"].rpartition("/")[2] for one in schema["oneOf"]]
     assert names == ["ChatInteraction", "VoiceInteraction", "ActionInteraction"]
     assert document["components"]["schemas"]["ChatInteraction"]["additionalProperties"] is False
+
+
+def test_openapi_names_its_shapes_without_their_modules(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    by_id = "/v1/events/{event_id}"
+    answers = [document["paths"][path]["get"]["responses"]["200"] for path in ("/v1/runs", by_id)]
+
+    assert [name for name in schemas if not name.isalnum()] == []
+    named = [one["content"]["application/json"]["schema"]["$ref"] for one in answers]
+    assert named == ["#/components/schemas/RunSummaryPage", "#/components/schemas/Recorded"]
+    referred = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert referred <= schemas.keys()
