@@ -32,11 +32,7 @@ class Log:
     vault: Vault
     codec: Codec
     reader: LogReader
-    pool_losses: Losses
-
-    def losses(self) -> int:
-        """How many connections to the database this process found to be gone."""
-        return self.pool_losses.count + self.store.losses
+    losses: Losses
 
 
 @asynccontextmanager
@@ -55,7 +51,7 @@ async def opened_log(
                 f"The log holds what another master key than {master_key} sealed: every process "
                 "needs the same file."
             )
-        store = PostgresEventStore(pool, url)
+        store = PostgresEventStore(pool, url, losses)
         blobs = PostgresBlobStore(pool)
         vault = Vault(PostgresKeyTable(pool), key)
         codec = Codec(catalog, vault, blobs)
@@ -71,7 +67,7 @@ async def opened_log(
                 vault=vault,
                 codec=codec,
                 reader=LogReader(store, codec),
-                pool_losses=losses,
+                losses=losses,
             )
         finally:
             if appending:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from nats.aio.client import Client
 
 from aigestion.api.doors import HealthCheck
+from aigestion.eventstore.pool import Losses
 from aigestion.eventstore.pulse import LogPulse
 from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.messaging.pulse import BrokerPulse
@@ -21,13 +22,13 @@ OTHERS_SECONDS_MAX = 5.0
 class Vitals:
     """Asks every engine as long as `watch` runs; the log whenever `head` is asked for."""
 
-    def __init__(self, postgres_url: str, client: Client, losses: Callable[[], int]) -> None:
-        """`losses`: how many connections to PostgreSQL were found to be gone by those who work on them."""
+    def __init__(self, postgres_url: str, client: Client, losses: Losses) -> None:
+        """`losses`: of those who work on PostgreSQL."""
         self.wall_clock = WallClock()
         self._log_pulse = LogPulse(postgres_url)
         self._broker_pulse = BrokerPulse(client)
         self._postgres = Engine(
-            "postgres", self._log_pulse.ask, lambda: self._log_pulse.reconnects + losses()
+            "postgres", self._log_pulse.ask, lambda: self._log_pulse.reconnects + losses.count
         )
         self._nats = Engine("nats", self._broker_pulse.ask, lambda: self._broker_pulse.reconnects)
         self._others: list[Engine] = []

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from aigestion.eventstore.append_group import AppendGroup
-from aigestion.eventstore.pool import PROBE_SECONDS_MAX, QUIET_SECONDS_MAX
+from aigestion.eventstore.pool import PROBE_SECONDS_MAX, QUIET_SECONDS_MAX, Losses
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_TIMEOUT_SECONDS = 2.0
@@ -50,13 +50,12 @@ class ConnectionLost(Exception):
 class AppendConnection:
     """One connection with the limits an append needs. It must reach Postgres itself, not a pooler."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, losses: Losses) -> None:
         self._url = url
+        self._losses = losses
         self._connection: asyncpg.Connection | None = None
         self._backend: tuple[int, datetime] | None = None
         self._heard_at = 0.0
-        self.losses = 0
-        """How often it was found to be gone; for metrics."""
 
     async def open(self) -> None:
         """Connect; raises what asyncpg raises."""
@@ -97,7 +96,7 @@ class AppendConnection:
             )
         except Exception as error:
             if connection.is_closed() or isinstance(error, _CONNECTION_USELESS):
-                self.losses += 1
+                self._losses.count += 1
                 connection.terminate()
                 raise ConnectionLost(str(error) or "the database stays silent") from error
             raise

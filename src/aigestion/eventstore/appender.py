@@ -13,6 +13,7 @@ import asyncpg
 
 from aigestion.eventstore.append_connection import AppendConnection, ConnectionLost
 from aigestion.eventstore.append_group import AppendGroup, AppendRequest
+from aigestion.eventstore.pool import Losses
 from aigestion.eventstore.port import NewEvent
 from aigestion.kernel.errors import AIGestionError, InvalidInput, Unavailable
 from aigestion.kernel.query import AppendCondition
@@ -37,9 +38,15 @@ _LOG = logging.getLogger(__name__)
 class Appender:
     """Takes append requests from any number of tasks and commits them in groups, on a few lanes."""
 
-    def __init__(self, url: str, on_append: Sequence[Callable[[int], None]] = ()) -> None:
+    def __init__(
+        self,
+        url: str,
+        on_append: Sequence[Callable[[int], None]] = (),
+        losses: Losses | None = None,
+    ) -> None:
         """`on_append` callbacks get the new head after each commit; they must not block."""
-        self._lanes = [AppendConnection(url) for _ in range(LANES)]
+        losses = losses or Losses()
+        self._lanes = [AppendConnection(url, losses) for _ in range(LANES)]
         self._on_append = on_append
         self._queue: deque[AppendRequest] = deque()
         self._idle: list[asyncio.Future[None]] = []
@@ -47,11 +54,6 @@ class Appender:
         self._closing = False
         self._out = False
         self._tasks: list[asyncio.Task[None]] = []
-
-    @property
-    def losses(self) -> int:
-        """How often a lane's connection was found to be gone."""
-        return sum(lane.losses for lane in self._lanes)
 
     async def start(self) -> None:
         """Connect and begin; raises what asyncpg raises."""

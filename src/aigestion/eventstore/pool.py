@@ -24,7 +24,7 @@ KEEPALIVE = {
 
 
 class Losses:
-    """How many connections were found to be forgotten by a network; for metrics."""
+    """How many connections of a process were found to be gone; for metrics."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -13,6 +13,7 @@ from aigestion.eventstore.append_group import query_rows
 from aigestion.eventstore.appender import RETRY_AFTER_SECONDS, Appender
 from aigestion.eventstore.keyring import WrappedKey
 from aigestion.eventstore.offer import check_offer
+from aigestion.eventstore.pool import Losses
 from aigestion.eventstore.port import NewEvent, SequencedEvent, StoredCheckpoint
 from aigestion.kernel.errors import Corrupt, Unavailable
 from aigestion.kernel.query import EVERYTHING, AppendCondition, Query
@@ -34,17 +35,12 @@ _LAST_CHECKPOINT = sql.statement("last_checkpoint")
 class PostgresEventStore:
     """An `EventStore` that appends in groups over a connection of its own and reads over the pool."""
 
-    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
-        """`url` is the runtime role's, direct to Postgres: the appender keeps one session on it."""
+    def __init__(self, pool: asyncpg.Pool, url: str, losses: Losses | None = None) -> None:
+        """`url` is the runtime role's, direct to Postgres: the appender keeps sessions of its own on it."""
         self.on_append: list[Callable[[int], None]] = []
         """Called with the new head after each commit of this process; must not block or raise."""
         self._pool = pool
-        self._appender = Appender(url, self.on_append)
-
-    @property
-    def losses(self) -> int:
-        """How often a connection of the appender was found to be gone."""
-        return self._appender.losses
+        self._appender = Appender(url, self.on_append, losses)
 
     async def start(self) -> None:
         """Connect the appender; raises what asyncpg raises."""
