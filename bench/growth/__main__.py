@@ -1,10 +1,11 @@
-"""`python -m bench.growth`: append, read by tag and command on a log of each size, in one run on one server."""
+"""`python -m bench.growth`: append, read by tag and command on a log of each size, beside a short one."""
 
 import argparse
 import random
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +19,7 @@ from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.master_key import FileMasterKey
 from aigestion.eventstore.pool import opened_pool
-from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
+from aigestion.eventstore.postgres import PostgresBlobStore, PostgresKeyTable
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
 from aigestion.kernel.context import Context
@@ -28,52 +29,48 @@ from bench.append import ours
 from bench.growth.load import EVENTS_OF_RUN, TENANT, grown, run_of
 from bench.results import Ratio, Section, keeping, percentile, told
 
-SIZES = (0, 1_000_000, 10_000_000)
-SEED_EVENTS = 20 * EVENTS_OF_RUN
-"""A log of size 0 has these, for there must be something to read."""
+SIZES = (1_000_000, 10_000_000)
+SHORT_EVENTS = 20 * EVENTS_OF_RUN
+"""What the short log begins with, for there must be something to read; what is measured adds to both."""
+SERVER = {"shared_buffers": "512MB", "max_wal_size": "2GB"}
+"""As in `deploy/compose`: the server of a log of millions has more than a laptop's."""
 APPENDING = 32
-ROUNDS = 3
+ROUNDS = 5
 GOAL = 0.9
-NAMES = {"read": "read by tag", "cold": "command", "warm": "next command"}
+RATE = "appends"
+LATENCIES = {"read": "read by tag", "cold": "command", "warm": "next command"}
 WHO = Context(tenant=TENANT, actor="user:ana")
+
+Seen = dict[str, list[float]]
+"""Appends a second and seconds of the others, as often as they were measured."""
 
 
 class Growing:
     """One log and what is measured on it."""
 
-    def __init__(
-        self,
-        owner: "asyncpg.Connection",
-        side: ours.Ours,
-        store: PostgresEventStore,
-        codec: Codec,
-    ) -> None:
+    def __init__(self, owner: "asyncpg.Connection", side: ours.Ours, codec: Codec) -> None:
         self._owner = owner
         self._side = side
-        self._store = store
         self._codec = codec
-        self._reader = LogReader(store, codec)
+        self._reader = LogReader(side.store, codec)
         self._chance = random.Random(7)
         self._loaded = range(0)
 
-    async def measured(self, size: int, seconds: float) -> dict[str, float]:
-        """Appends a second, and milliseconds of the others."""
-        loading, loaded = await grown(self._owner, max(size, SEED_EVENTS))
-        self._loaded = loaded or self._loaded
-        await self._side.measure("tagged", APPENDING, min(1.0, seconds))
-        rates, seen = [], {"read": list[float](), "cold": list[float](), "warm": list[float]()}
-        for _ in range(ROUNDS):
-            await self._owner.execute("CHECKPOINT")
-            rates.append((await self._side.measure("tagged", APPENDING, seconds)).rate)
-            await self._owner.execute("ANALYZE log.events, log.tags")  # as autovacuum does, in time
-            end = time.perf_counter() + seconds
-            while time.perf_counter() < end:
-                seen["read"].append(await _seconds(self._read()))
-                cold, warm = await self._commands()
-                seen["cold"].append(cold)
-                seen["warm"].append(warm)
-        found = {name: percentile(values, 0.5) * 1e3 for name, values in seen.items()}
-        return found | {"appends": percentile(rates, 0.5), "loading": loading}
+    async def grow(self, events: int) -> float:
+        """Let it have so many events; returns the seconds it took."""
+        seconds, self._loaded = await grown(self._owner, events)
+        return seconds
+
+    async def measure(self, seconds: float, seen: Seen) -> None:
+        """Append, then read and command, for so long each."""
+        seen[RATE].append((await self._side.measure("tagged", APPENDING, seconds)).rate)
+        await self._owner.execute("ANALYZE log.events, log.tags")  # as autovacuum does, in time
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            seen["read"].append(await _seconds(self._read()))
+            cold, warm = await self._commands()
+            seen["cold"].append(cold)
+            seen["warm"].append(warm)
 
     async def _read(self) -> None:
         """A run that is whole: not one at either end of what was put in."""
@@ -86,8 +83,8 @@ class Growing:
         conversation_id = new_id()
         start = StartConversation(conversation_id=conversation_id, user_id="ana", agent="assistant")
         post = PostInteraction(conversation_id=conversation_id, what=Action("bench", {"n": 1}))
-        await Dispatcher(self._store, self._codec).dispatch(start, WHO)
-        fresh = Dispatcher(self._store, self._codec)
+        await Dispatcher(self._side.store, self._codec).dispatch(start, WHO)
+        fresh = Dispatcher(self._side.store, self._codec)
         return (
             await _seconds(fresh.dispatch(post, WHO)),  # reads the state first
             await _seconds(fresh.dispatch(post, WHO)),
@@ -100,65 +97,86 @@ async def _seconds(work: Awaitable[object]) -> float:
     return time.perf_counter() - begun
 
 
-async def run(url: str, directory: Path, sizes: list[int], seconds: float) -> Section:
+@asynccontextmanager
+async def growing(admin_url: str, name: str, directory: Path) -> AsyncIterator[Growing]:
+    """A log in a database of its own."""
+    admin = await asyncpg.connect(admin_url)
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    url = f"{admin_url.rpartition('/')[0]}/{name}"
+    folder = directory / name
+    folder.mkdir()
     owner = await asyncpg.connect(url)
-    found: dict[int, dict[str, float]] = {}
     async with (
-        ours.started(url, directory) as side,
+        ours.started(url, folder) as side,
         opened_pool(url.replace("postgres@", f"{ours.ROLE}@", 1), connections_max=4) as pool,
     ):
-        vault = Vault(PostgresKeyTable(pool), FileMasterKey(directory / "commands.key"))
+        vault = Vault(PostgresKeyTable(pool), FileMasterKey(folder / "commands.key"))
         codec = Codec(Catalog(), vault, PostgresBlobStore(pool))
-        growing = Growing(owner, side, side.store, codec)
-        await growing.measured(sizes[0], seconds / 2)  # a server that has just started is slower
-        for size in sizes:
-            found[size] = await growing.measured(size, seconds)
-            print(f"{size:,}: {found[size]}", flush=True)
+        yield Growing(owner, side, codec)
     await owner.close()
-    return section(found)
 
 
-def section(found: dict[int, dict[str, float]]) -> Section:
-    first, last = min(found), max(found)
-    ratios = [
-        Ratio(
-            f"appends at {last:,} / at {first:,}",
-            found[last]["appends"] / found[first]["appends"],
-            GOAL,
-        )
-    ]
-    for name, what in NAMES.items():
-        ratios.append(
-            Ratio(
-                f"{what}: pace at {last:,} / at {first:,}",
-                found[first][name] / found[last][name],
-                GOAL,
-            )
-        )
+async def compared(long: Growing, short: Growing, seconds: float) -> tuple[Seen, Seen]:
+    """Both in turn, for the machine has moods that last for minutes."""
+    of_long, of_short = _nothing_seen(), _nothing_seen()
+    # What is read for the first time, and who has just started, is slower.
+    await long.measure(seconds, _nothing_seen())
+    await short.measure(seconds, _nothing_seen())
+    for _ in range(ROUNDS):
+        await long.measure(seconds, of_long)
+        await short.measure(seconds, of_short)
+    return of_long, of_short
+
+
+async def run(url: str, directory: Path, sizes: list[int], seconds: float) -> Section:
+    found: dict[int, tuple[Seen, Seen]] = {}
+    loading: dict[int, float] = {}
+    async with (
+        growing(url, "short", directory) as short,
+        growing(url, "long", directory) as long,
+    ):
+        await short.grow(SHORT_EVENTS)
+        for size in sizes:
+            loading[size] = await long.grow(size)
+            found[size] = await compared(long, short, seconds)
+    return section(found, loading)
+
+
+def section(found: dict[int, tuple[Seen, Seen]], loading: dict[int, float]) -> Section:
+    rows, ratios = [], []
+    for size, (of_long, of_short) in found.items():
+        rate, beside = (percentile(seen[RATE], 0.5) for seen in (of_long, of_short))
+        cells = [f"{rate:,.0f}", f"{beside:,.0f}"]
+        ratios.append(Ratio(f"{RATE}, {size:,} events / a short log", rate / beside, GOAL))
+        for name, what in LATENCIES.items():
+            late, beside = (percentile(seen[name], 0.5) * 1e3 for seen in (of_long, of_short))
+            cells += [f"{late:.2f}", f"{beside:.2f}"]
+            what = f"{what}: pace, {size:,} events / a short log"
+            ratios.append(Ratio(what, beside / late, GOAL))
+        rows.append([f"{size:,}", *cells, f"{loading[size]:.0f}"])
     return Section(
         name="growth",
         title="A log that grows",
         told=f"Appends of one event with three tags by {APPENDING} tasks; reading and opening the "
         f"{EVENTS_OF_RUN} events of one tag, chosen at random; a command whose state is read first, and "
-        "the next one on the same state. One server, one run; between the sizes valid rows are put in "
-        "by the server itself. fsync and all else as in production.",
+        "the next one on the same state. Beside a short log in another database of the same server, in "
+        "turn; between the sizes valid rows are put in by the server itself. fsync and all else as in "
+        f"production, {', '.join(f'{name} {value}' for name, value in SERVER.items())}.",
         columns=[
             "events",
             "appends/s",
-            *(f"{what}, p50 ms" for what in NAMES.values()),
+            "short log",
+            *(text for what in LATENCIES.values() for text in (f"{what}, p50 ms", "short log")),
             "loaded in s",
         ],
-        rows=[
-            [
-                f"{size:,}",
-                f"{one['appends']:,.0f}",
-                *(f"{one[name]:.2f}" for name in NAMES),
-                f"{one['loading']:.0f}",
-            ]
-            for size, one in found.items()
-        ],
+        rows=rows,
         ratios=ratios,
     )
+
+
+def _nothing_seen() -> Seen:
+    return {name: [] for name in (RATE, *LATENCIES)}
 
 
 def main() -> None:
@@ -169,7 +187,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     keeping(arguments)
     given = arguments.parse_args()
-    with postgres_server() as url, tempfile.TemporaryDirectory() as directory:
+    with postgres_server(SERVER) as url, tempfile.TemporaryDirectory() as directory:
         found = uvloop.run(run(url, Path(directory), sorted(given.sizes), given.seconds))
     told(found, given.keep)
 

@@ -26,7 +26,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "agents": ("--seconds", "5"),
     "freshness": ("--events", "100"),
     "replay": ("--events", "150000"),
-    "growth": ("--sizes", "0", "250000", "1000000", "--seconds", "1.5"),
+    "growth": ("--sizes", "250000", "1000000", "--seconds", "1"),
     "memory": ("--seconds", "5"),
 }
 """In the order of the page. A soak takes too long to be one of them; one that was kept is shown."""

@@ -10,15 +10,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
 
 from aigestion.embedded.datadir import DataDir
-from aigestion.embedded.postgres import EmbeddedPostgres
+from aigestion.embedded.postgres import SETTINGS, EmbeddedPostgres
 
 START_SECONDS_MAX = 120
 
@@ -30,12 +31,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """A running server; yields the superuser's DSN of its `postgres` database (TCP, trust)."""
+def postgres_server(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """A running server; yields the superuser's DSN of its `postgres` database (TCP, trust).
+
+    `settings`: beside those it has in `aigestion up`.
+    """
     with tempfile.TemporaryDirectory(prefix="aig-pg-") as home, _loop() as run:
         data_dir = DataDir(Path(home) / "data")
         with data_dir.locked():
-            postgres = EmbeddedPostgres(data_dir, initdb_options=("--no-sync",))
+            postgres = EmbeddedPostgres(
+                data_dir, settings={**SETTINGS, **settings}, initdb_options=("--no-sync",)
+            )
             run(postgres.start())
             try:
                 url = f"postgresql://postgres@127.0.0.1:{postgres.port}/postgres"

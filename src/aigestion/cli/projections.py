@@ -11,7 +11,7 @@ from aigestion.cli.connection import Place
 from aigestion.cli.options import data_dir_option, http_options, json_option, run
 from aigestion.cli.progress import progress
 from aigestion.cli.text import bad, good, json_line, one_line, second, table
-from aigestion.kernel.errors import Unavailable
+from aigestion.kernel.errors import AIGestionError, Unavailable
 
 if TYPE_CHECKING:
     from aigestion.cli.views import ReadModelRow, Step, Views
@@ -73,21 +73,31 @@ def status(place: Place, as_json: bool) -> None:
 def rebuild(name: str | None, every: bool, place: Place, as_json: bool) -> None:
     """Fill a new view from the log beside the one that serves, compare it, and switch.
 
-    Nobody who asks notices. Broken off, it goes on where it was the next time.
+    Nobody who asks notices. Broken off, it goes on where it was the next time. Of all, one that is
+    refused (it is being built already) or fails does not keep the others waiting; the exit code is 1 then.
     """
     if every == bool(name):
         raise click.UsageError("Give a NAME, or --all.")
 
-    async def work() -> None:
+    async def work() -> bool:
         from aigestion.cli.views import open_views
 
+        all_rebuilt = True
         async with open_views(place) as views:
-            names = [row.name for row in await views.status()] if name is None else [name]
-            for one in names:
-                result = await finished(f"rebuilding {one}", views.rebuild(one))
+            for one in [row.name for row in await views.status()] if name is None else [name]:
+                try:
+                    result = await finished(f"rebuilding {one}", views.rebuild(one))
+                except AIGestionError as error:
+                    if isinstance(error, Unavailable) or not every:
+                        raise
+                    all_rebuilt = False
+                    click.echo(f"{bad('not rebuilt')} {one}: {one_line(error.message)}", err=True)
+                    continue
                 click.echo(json_line(result) if as_json else f"{good('rebuilt')} {_said(result)}")
+        return all_rebuilt
 
-    run(work())
+    if not run(work()):
+        click.get_current_context().exit(1)
 
 
 @projections.command(epilog="Example:  aigestion projections rollback conversations")

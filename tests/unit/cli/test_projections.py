@@ -218,6 +218,42 @@ def test_rebuild_of_all_takes_one_after_the_other(tmp_path: Path) -> None:
     assert [one.path.split("/")[3] for one in api.asked[1:]] == ["conversations", "runs"]
 
 
+def test_one_that_is_refused_keeps_no_other_waiting(tmp_path: Path) -> None:
+    refused = {
+        "status": 409,
+        "code": "refused",
+        "detail": "conversations is being built\x1balready",
+    }
+
+    def prepare(api: FakeApi) -> None:
+        api.routes["GET", "/v1/projections"] = (200, {"items": [SERVING, BUILDING]})
+        api.routes["POST", "/v1/projections/conversations/rebuild"] = (409, refused)
+        api.routes["POST", "/v1/projections/runs/rebuild"] = (200, done(REBUILT))
+
+    with fake_api(tmp_path, prepare):
+        arguments = ("projections", "rebuild", "--all", "--json", "--data-dir", str(tmp_path))
+        result = CliRunner().invoke(aigestion, arguments)
+
+    assert result.exit_code == 1
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [REBUILT]
+    told = "not rebuilt conversations: conversations is being built\\x1balready\n"
+    assert result.stderr == told
+
+
+def test_rebuild_of_all_ends_where_nobody_answers(tmp_path: Path) -> None:
+    def prepare(api: FakeApi) -> None:
+        api.routes["GET", "/v1/projections"] = (200, {"items": [SERVING, BUILDING]})
+        api.routes["POST", "/v1/projections/conversations/rebuild"] = (200, [UNDER_WAY])
+
+    with fake_api(tmp_path, prepare) as api:
+        arguments = ("projections", "rebuild", "--all", "--data-dir", str(tmp_path))
+        result = CliRunner().invoke(aigestion, arguments)
+
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert [one.path.split("/")[3] for one in api.asked[1:]] == ["conversations"]
+
+
 def test_rebuild_wants_a_name_or_all(tmp_path: Path) -> None:
     result, api = call(tmp_path, "rebuild")
     both, _ = call(tmp_path / "other", "rebuild", "conversations", "--all")
