@@ -32,6 +32,8 @@ class BrokerPulse:
         answered, _ = await asyncio.wait({question}, timeout=ANSWER_SECONDS_MAX)
         if not answered:
             raise TimeoutError(f"no answer for {ANSWER_SECONDS_MAX:g} s")
+        if question.cancelled():
+            raise ConnectionError("nobody is asked any more")
         question.result()
         return asyncio.get_running_loop().time() - self._asked_at
 

@@ -47,3 +47,19 @@ async def test_an_answer_that_comes_too_late_leaves_the_client_hearing(
         await client.publish("said", b"it")
         assert (await heard.next_msg(5)).data == b"it"
         await asked.close()
+
+
+async def test_who_still_waits_when_it_is_closed_is_told(process: BrokerProcess) -> None:
+    """A cancellation would end whoever asks, a watch for good, and nobody would hear of it."""
+    async with network_to(process.url) as (wire, url), connected(url) as client:
+        asked = BrokerPulse(client)
+        await asked.ask()
+        wire.replies.clear()
+        waiting = asyncio.create_task(asked.ask())
+        await eventually(lambda: asked._question is not None and not asked._question.done())
+
+        await asked.close()
+
+        with pytest.raises(ConnectionError):
+            await waiting
+        wire.mend()
