@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from aigestion.kernel.errors import SequenceMismatch, Unavailable
+from aigestion.messaging import jetstream
 from aigestion.messaging.jetstream import JetStreamBroker
 from aigestion.messaging.memory import MemoryBroker
 from aigestion.messaging.port import Broker, Message
@@ -95,6 +96,34 @@ async def test_messages_arrive_as_they_were_published(broker: Broker, size: int)
         (m.position, m.subject, m.data) for m in sent
     ]
     assert all(m.headers.items() <= g.headers.items() for m, g in zip(sent, got, strict=True))
+
+
+@pytest.mark.parametrize("size", [7, 8, 9, 20])
+async def test_what_is_too_large_for_a_batch_arrives_in_order(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Eight of these fill one."""
+    monkeypatch.setattr(jetstream, "BATCH_BYTES_MAX", 8_000)
+    await broker.create(1)
+
+    await broker.publish(message(position, b"1" * 1_000) for position in range(1, size + 1))
+
+    assert await broker.last_sequence() == size
+    got = await heard(broker, 0, size)
+    assert [(m.position, len(m.data)) for m in got] == [(n, 1_000) for n in range(1, size + 1)]
+
+
+async def test_a_batch_ends_when_it_is_large(
+    jetstream_broker: JetStreamBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jetstream, "BATCH_BYTES_MAX", 8_000)
+    await jetstream_broker.create(1)
+
+    await jetstream_broker.publish(message(n, b"1" * 1_000) for n in range(1, 18))
+
+    got = await heard(jetstream_broker, 0, 17)
+    numbers = [int(m.headers["Nats-Batch-Sequence"]) for m in got]
+    assert numbers == [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1]
 
 
 @pytest.mark.parametrize("first", [3, 7])

@@ -22,8 +22,9 @@ def in_time(app: ASGIApp, seconds_max: float = ANSWER_SECONDS_MAX) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        task = asyncio.current_task()
         assert task is not None
+        loop = task.get_loop()  # to ask which one runs is a system call
         begun = False
         given_up: asyncio.Future[None] | None = None
 

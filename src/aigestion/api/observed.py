@@ -1,12 +1,12 @@
 """The outermost layer: every answer gets a request id and safe headers, and is counted."""
 
-import os
 import re
 import time
 from bisect import bisect_left
 from collections.abc import Awaitable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import accumulate
+from random import getrandbits
 from typing import cast
 
 from litestar.enums import ScopeType
@@ -101,7 +101,7 @@ def observed(app: ASGIApp, metrics: Metrics, methods: Mapping[str, str]) -> ASGI
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        request_id = _given_id(scope) or os.urandom(16).hex()
+        request_id = _given_id(scope) or f"{getrandbits(128):032x}"
         scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
         status, streams = 0, False
 

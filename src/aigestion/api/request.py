@@ -56,11 +56,11 @@ class ApiRequest(Request[None, Caller, State]):
     async def body(self) -> bytes:
         """The body; `TooLarge` names the limit. Read by its announced length, it costs one message."""
         if self._body is Empty:
-            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            task = asyncio.current_task()
             assert task is not None
-            late = loop.call_later(
-                BODY_SECONDS_MAX, task.cancel
-            )  # `timeout()` costs five times this
+            loop = task.get_loop()
+            # `timeout()` costs five times this.
+            late = loop.call_later(BODY_SECONDS_MAX, task.cancel)
             try:
                 self._body = self._connection_state.body = await self._received()
             except asyncio.CancelledError:

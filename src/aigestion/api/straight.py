@@ -7,7 +7,6 @@ both ways answer alike.
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, cast
-from uuid import UUID
 
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
@@ -16,6 +15,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from aigestion.api.answers import IDEMPOTENCY_KEY_CHARS_MAX, Answered
 from aigestion.api.request import ApiRequest
+from aigestion.kernel.ids import id_of
 
 STRAIGHT = "straight"
 """Where a route says that there is a straight way to it. Its parameters may be ids of its path, `data` and
@@ -117,7 +117,7 @@ def _found(scope: Scope, ways: list[tuple[Any, _Way]]) -> tuple[_Way, dict[str, 
             key = _key_of_plain(scope["headers"])
             if key is None or (key and not way.has_key):
                 return None
-            given: dict[str, Any] = dict(zip(way.ids, map(UUID, ids.groups()), strict=True))
+            given: dict[str, Any] = dict(zip(way.ids, map(id_of, ids.groups()), strict=True))
             if way.has_key:
                 given["idempotency_key"] = key or None
             return way, given

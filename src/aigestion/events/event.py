@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from aigestion.kernel.ids import text_of
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that has happened. Subclasses live in one file a noun, and are listed in the catalog."""
@@ -67,7 +69,7 @@ def tags_of(event: Event) -> tuple[str, ...]:
     """The tags an event carries, without the tenant."""
     return tuple(
         [
-            f"{kind}:{value}"
+            f"{kind}:{text_of(value) if isinstance(value, UUID) else value}"
             for kind, field in shape_of(type(event)).tags
             if (value := getattr(event, field)) is not None
         ]

@@ -79,7 +79,7 @@ class Appender:
             raise _unavailable("The log's database does not answer; nothing was recorded.")
         if len(self._queue) >= QUEUED_REQUESTS_MAX:
             raise _unavailable("Too many appends are waiting already; nothing was recorded.")
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[int] = self._tasks[0].get_loop().create_future()
         self._queue.append(AppendRequest(events, conditions, answer))
         if self._worth_sending():
             self._wake_lanes(1)

@@ -1,8 +1,9 @@
 """The broker: a JetStream stream whose sequence is the log's position (law 3)."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
+from itertools import chain, islice, pairwise
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -29,6 +30,8 @@ REQUEST_TIMEOUT_SECONDS = 2.0
 SINGLE_MESSAGES_MAX = 4
 """So few are sent one by one: a message costs the server one sync to disk, an atomic batch four, and
 some thirty operations on files."""
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+"""An atomic batch that is as large ends there."""
 WRONG_LAST_SEQUENCE = 10071
 """The server's error code for a message that does not follow the stream's last one."""
 STREAM_NAME_IN_USE = 10058
@@ -86,35 +89,45 @@ class JetStreamBroker:
         stated = (message.headers or {}).get("ce-id")
         return UUID(unquote(stated)) if stated else None
 
-    async def publish(self, batch: Sequence[Message]) -> None:
+    async def publish(self, messages: Iterable[Message]) -> None:
         if not self._nats.is_connected:
-            # The client would keep the batch and send it who knows when.
+            # The client would keep them and send them who knows when.
             raise Unavailable("the broker is not connected", engine="nats")
-        if len(batch) > SINGLE_MESSAGES_MAX:
-            await self._publish_atomically(batch)
+        rest = iter(messages)
+        first = list(islice(rest, SINGLE_MESSAGES_MAX + 1))
+        if len(first) > SINGLE_MESSAGES_MAX:
+            await self._publish_in_batches(chain(first, rest))
             return
-        for message in batch:
+        for message in first:
             answer = await self._ask(message, _following(message.position))
             _judge(answer, message.position)
 
-    async def _publish_atomically(self, batch: Sequence[Message]) -> None:
-        batch_id = new_id().hex
-        expected = _following(batch[0].position)
-        for number, message in enumerate(batch[:-1], 1):
-            headers = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number), **expected}
-            expected = {}
-            try:
-                await self._nats.publish(
-                    message.subject, message.data, headers={**message.headers, **headers}
-                )
-            except _NOT_REACHED as error:
-                raise _unavailable(error) from error
-        last = {
-            "Nats-Batch-Id": batch_id,
-            "Nats-Batch-Sequence": str(len(batch)),
-            "Nats-Batch-Commit": "1",
-        }
-        _judge(await self._ask(batch[-1], last), batch[-1].position)
+    async def _publish_in_batches(self, messages: Iterable[Message]) -> None:
+        """As one atomic batch, or several if it would be too large."""
+        number = size = 0
+        for message, following in pairwise(chain(messages, (None,))):
+            assert message is not None
+            number += 1
+            size += len(message.data) + sum(map(len, message.headers.values()))
+            headers = {"Nats-Batch-Sequence": str(number)}
+            if number == 1:
+                batch_id = new_id().hex
+                headers |= _following(message.position)
+            headers["Nats-Batch-Id"] = batch_id
+            if following is not None and size < BATCH_BYTES_MAX:
+                await self._send(message, headers)
+                continue
+            answer = await self._ask(message, headers | {"Nats-Batch-Commit": "1"})
+            _judge(answer, message.position)
+            number = size = 0
+
+    async def _send(self, message: Message, extra_headers: dict[str, str]) -> None:
+        """Publish one message; it is the end of its batch that is answered."""
+        headers = {**message.headers, **extra_headers}
+        try:
+            await self._nats.publish(message.subject, message.data, headers=headers)
+        except _NOT_REACHED as error:
+            raise _unavailable(error) from error
 
     async def _ask(self, message: Message, extra_headers: dict[str, str]) -> dict[str, Any]:
         """Publish one message and wait for the stream's answer."""

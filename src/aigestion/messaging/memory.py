@@ -1,7 +1,7 @@
 """A broker and a leadership in memory: for tests, and to read what a port promises."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
@@ -31,9 +31,10 @@ class MemoryBroker:
         held = self._after(sequence - 1)
         return UUID(held[0].headers["ce-id"]) if held and held[0].position == sequence else None
 
-    async def publish(self, batch: Sequence[Message]) -> None:
+    async def publish(self, messages: Iterable[Message]) -> None:
         if self._stream is None:
             raise Unavailable("there is no stream", engine="broker")
+        batch = list(messages)
         last = self._first + len(self._stream) - 1
         if batch[0].position != last + 1:
             raise SequenceMismatch(f"the stream ends at {last}, not before {batch[0].position}")

@@ -1,6 +1,6 @@
 """The broker as the relay and the readers see it; its sequence is the log's position (law 3)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Protocol, TypeAlias
@@ -41,8 +41,9 @@ class Broker(Protocol):
         """The id of the event with this sequence; None if the stream does not hold it any more."""
         ...
 
-    async def publish(self, batch: Sequence[Message]) -> None:
-        """Publish in order, expecting the stream to end just before the batch.
+    async def publish(self, messages: Iterable[Message]) -> None:
+        """Publish in order, expecting the stream to end just before the first. Up to 1,000; each is
+        made when its turn comes, if the iterable makes them.
 
         Raises `SequenceMismatch` if it does not, `Unavailable` if nobody answers: then none of it
         is stored, or all, or a first part. `last_sequence` tells.

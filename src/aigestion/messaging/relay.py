@@ -2,10 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any
 
-from aigestion.events.recorded import Recorded
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.cancellation import heed_cancellation
 from aigestion.kernel.clock import Clock, utc_now
@@ -20,11 +17,10 @@ from aigestion.kernel.errors import (
 from aigestion.messaging.cloudevents import to_message
 from aigestion.messaging.epoch import last_in_common
 from aigestion.messaging.log_order import event_at, next_events
-from aigestion.messaging.port import Broker, Leadership, Message, Tenure
+from aigestion.messaging.port import Broker, Leadership, Tenure
 
 BATCH_EVENTS_MAX = 250
 """Of more the memory would stay with the process after an outage, for a tenth more of the pace."""
-BATCH_BYTES_MAX = 4 * 1024 * 1024
 POLL_MIN_SECONDS = 0.02
 POLL_MAX_SECONDS = 1.0
 BACKOFF_MIN_SECONDS = 0.05
@@ -121,12 +117,11 @@ class Relay:
             heed_cancellation()
             self._news.clear()
             events = await next_events(self._reader, last, BATCH_EVENTS_MAX)
-            for batch in _batches(events):
-                await self._broker.publish(batch)
-                self.last_position = self._acknowledged = last = batch[-1].position
-                self.published += len(batch)
             self.stopped_because = None
             if events:
+                await self._broker.publish(map(to_message, events))
+                self.last_position = self._acknowledged = last = events[-1].position
+                self.published += len(events)
                 pause = POLL_MIN_SECONDS
                 continue
             try:
@@ -167,18 +162,3 @@ class Relay:
             else:
                 high = middle
         return low
-
-
-def _batches(events: Sequence[Recorded[Any]]) -> Iterator[list[Message]]:
-    """Messages in batches of bounded size."""
-    batch: list[Message] = []
-    size = 0
-    for message in map(to_message, events):
-        weight = len(message.data) + sum(map(len, message.headers.values()))
-        if batch and size + weight > BATCH_BYTES_MAX:
-            yield batch
-            batch, size = [], 0
-        batch.append(message)
-        size += weight
-    if batch:
-        yield batch

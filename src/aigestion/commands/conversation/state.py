@@ -15,6 +15,7 @@ from aigestion.events.conversation import (
     UserVoice,
 )
 from aigestion.kernel.errors import ConversationIsArchived, NotFound
+from aigestion.kernel.ids import text_of
 from aigestion.kernel.query import Query, matching
 
 ConversationEvent = (
@@ -47,7 +48,7 @@ def boundary(conversation_id: UUID) -> Query:
         ConversationArchived.stored_as,
         ConversationUnarchived.stored_as,
     )
-    return matching(f"conversation:{conversation_id}", types=types)
+    return matching(f"conversation:{text_of(conversation_id)}", types=types)
 
 
 def evolve(state: Conversation, event: ConversationEvent) -> Conversation:
