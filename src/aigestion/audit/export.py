@@ -18,9 +18,9 @@ from aigestion.audit.manifest import (
     write_manifest,
 )
 from aigestion.audit.parquet import need_chdb, write_parquet
-from aigestion.embedded.private_file import sync_directory
 from aigestion.eventstore.reader import LogReader
 from aigestion.kernel.errors import Corrupt, Misconfigured
+from aigestion.private_file import sync_directory
 
 FILE_EVENTS_MAX = 100_000
 FILE_BYTES_MAX = 64 * 1024 * 1024

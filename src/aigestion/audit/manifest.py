@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from aigestion.embedded.private_file import write_private
 from aigestion.kernel.errors import Corrupt, Misconfigured
+from aigestion.private_file import write_private
 
 MANIFEST = "manifest.json"
 

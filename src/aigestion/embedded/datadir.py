@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aigestion.embedded.pid_file import lock, recorded_pid
-from aigestion.embedded.private_file import read_private, write_private
 from aigestion.kernel.errors import Misconfigured
+from aigestion.private_file import read_private, write_private
 
 LAYOUT_VERSION = 1
 """The layout this program writes. A newer one is refused; an older one is for this module to migrate."""

@@ -20,10 +20,10 @@ from aigestion.embedded.elasticsearch_configuration import (
 from aigestion.embedded.elasticsearch_home import VERSIONS, Home, prepared_home
 from aigestion.embedded.pid_file import wait_until
 from aigestion.embedded.ports import LOOPBACK, on_kept_port
-from aigestion.embedded.private_file import write_private
 from aigestion.embedded.privileges import STATE, EngineUser, engine_user
 from aigestion.embedded.process import Command
 from aigestion.embedded.supervised import EngineStatus, Supervised
+from aigestion.private_file import write_private
 
 NEWEST = VERSIONS[-1]
 READY_SECONDS_MAX = 300.0

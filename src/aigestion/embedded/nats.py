@@ -11,11 +11,11 @@ from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.nats_configuration import USERS, configuration
 from aigestion.embedded.nats_grants import grants_in_force
 from aigestion.embedded.ports import LOOPBACK, on_kept_port
-from aigestion.embedded.private_file import write_private
 from aigestion.embedded.privileges import EngineUser, engine_user
 from aigestion.embedded.process import Command
 from aigestion.embedded.supervised import EngineStatus, Supervised
 from aigestion.kernel.clock import utc_now
+from aigestion.private_file import write_private
 
 READY_SECONDS_MAX = 300.0
 """It reads its streams first."""

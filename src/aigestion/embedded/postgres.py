@@ -14,10 +14,10 @@ from aigestion.embedded.binaries import postgres_folder
 from aigestion.embedded.datadir import DataDir
 from aigestion.embedded.pid_file import end_leftover
 from aigestion.embedded.ports import LOOPBACK, on_kept_port
-from aigestion.embedded.private_file import sync_directory
 from aigestion.embedded.privileges import EngineUser, engine_user
 from aigestion.embedded.process import Command, run
 from aigestion.embedded.supervised import EngineStatus, Supervised
+from aigestion.private_file import sync_directory
 
 OWNER = "postgres"
 RUNTIME_ROLE = "aigestion"

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from aigestion.kernel.errors import Misconfigured
+from aigestion.private_file import sync_directory
 
 SECRET_BYTES = 32
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -34,7 +35,7 @@ def _make(path: Path) -> None:
         os.write(descriptor, os.urandom(SECRET_BYTES))
         os.fsync(descriptor)
         os.link(draft, path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except FileExistsError:
         pass  # another process was faster: its key is the key
     finally:
@@ -57,11 +58,3 @@ def _read(path: Path, what: str) -> bytes:
     if len(secret) != SECRET_BYTES:
         raise Misconfigured(f"The {what} {path} is not {SECRET_BYTES} bytes long: it is damaged.")
     return secret
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
