@@ -19,8 +19,8 @@ from aigestion.messaging.epoch import last_in_common
 from aigestion.messaging.log_order import event_at, next_events
 from aigestion.messaging.port import Broker, Leadership, Tenure
 
-BATCH_EVENTS_MAX = 250
-"""Of more the memory would stay with the process after an outage, for a tenth more of the pace."""
+BATCH_EVENTS_MAX = 150
+"""What more would take stays with the process after an outage: 500 are a sixth faster, and cost 1.2 MiB instead of 0.1."""
 POLL_MIN_SECONDS = 0.02
 POLL_MAX_SECONDS = 1.0
 BACKOFF_MIN_SECONDS = 0.05
