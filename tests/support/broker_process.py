@@ -1,6 +1,8 @@
 """A NATS server a test can kill, start again, and give amnesia."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -70,7 +72,8 @@ class BrokerProcess:
         """Copy the store of the running server; the result makes a killed server forget the rest."""
         copy = self._home / "copy"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self._home / "js", copy)
+        with self._held_still():  # else files of a batch vanish while they are copied
+            shutil.copytree(self._home / "js", copy)
 
         def forget() -> None:
             assert self._server is None, "kill the server first"
@@ -78,6 +81,16 @@ class BrokerProcess:
             shutil.copytree(copy, self._home / "js")
 
         return forget
+
+    @contextmanager
+    def _held_still(self) -> Iterator[None]:
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+        os.waitpid(self._server.pid, os.WUNTRACED)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ async def test_what_the_broker_forgot_while_nobody_led_is_counted_by_who_led_bef
 ) -> None:
     relay = relay_of(log, broker)
     async with running(relay.run()):
-        await log.record_chats(3)  # one by one: files of a batch vanish while they are copied
+        await log.record_chats(3)
         await eventually(lambda: copied(log, broker))
         forget = process.remember()
         await log.record_chats(7)
