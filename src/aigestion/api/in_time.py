@@ -1,14 +1,20 @@
-"""Nobody waits without end: a request whose answer does not begin in time is answered with 503."""
+"""Nobody waits without end: not a caller for an answer to begin (503), and not we for a caller's body (408)."""
 
 import asyncio
+from http import HTTPStatus
+from math import inf
 from typing import Any, cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from aigestion.api.errors import PROBLEM_JSON, engine_silent
+from aigestion.api.errors import PROBLEM_JSON, answer_by_status, engine_silent
 
 ANSWER_SECONDS_MAX = 9.0
+BODY_SECONDS_MAX = 30.0
+"""How long a caller may take to send a body."""
+LOOKS = 50
+"""How often it is looked who is late, while an answer may take its time: so much later is told than due."""
 
 
 def in_time(app: ASGIApp, seconds_max: float = ANSWER_SECONDS_MAX) -> ASGIApp:
@@ -17,6 +23,7 @@ def in_time(app: ASGIApp, seconds_max: float = ANSWER_SECONDS_MAX) -> ASGIApp:
     What is being done may still come to its end: its outcome is unknown, as after any broken connection.
     Sockets, and answers that have begun, last as long as they like.
     """
+    watch = _Watch(seconds_max / LOOKS)
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -24,56 +31,114 @@ def in_time(app: ASGIApp, seconds_max: float = ANSWER_SECONDS_MAX) -> ASGIApp:
             return
         task = asyncio.current_task()
         assert task is not None
-        loop = task.get_loop()  # to ask which one runs is a system call
-        begun = False
-        given_up: asyncio.Future[None] | None = None
-
-        def give_up() -> None:
-            # Said at once: to stop what is being done may take its time, too.
-            nonlocal begun, given_up
-            begun = True
-            given_up = asyncio.ensure_future(_say_so(scope["path"], send))
-            task.cancel()
-
-        due = loop.time() + seconds_max
-        late = loop.call_at(due, give_up)  # `timeout()` costs five times this
-
-        async def patiently() -> Any:
-            """Who waits for the caller is not late."""
-            nonlocal due, late
-            late.cancel()
-            asked = loop.time()
-            try:
-                return await receive()
-            finally:
-                if not begun:
-                    due += loop.time() - asked
-                    late = loop.call_at(due, give_up)
-
-        async def sending(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            late.cancel()
-            if given_up is None:
-                await send(message)
-
+        exchange = _Exchange(task, scope["path"], receive, send, seconds_max)
+        watch.begin(exchange)
         try:
-            await app(scope, patiently, sending)
+            await app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:
-            if given_up is None or task.uncancel():
+            if exchange.told is None or task.uncancel():
                 raise
         finally:
-            late.cancel()
-            if given_up is not None:
-                await given_up
+            watch.end(exchange)
+            if exchange.told is not None:
+                await exchange.told
 
     return call
 
 
-async def _say_so(path: str, send: Send) -> None:
-    told = engine_silent(path)
-    headers = {"content-type": PROBLEM_JSON, "content-length": str(len(told.body)), **told.headers}
-    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    start = {"type": "http.response.start", "status": int(told.status), "headers": encoded}
-    await send(cast(Message, start))
-    await send(cast(Message, {"type": "http.response.body", "body": told.body, "more_body": False}))
+class _Exchange:
+    """A request and its answer: who of both has to do something, and until when."""
+
+    __slots__ = ("_left", "_path", "_receive", "_send", "_task", "due", "loop", "told", "waits")
+
+    def __init__(
+        self,
+        task: "asyncio.Task[Any]",
+        path: str,
+        receive: Receive,
+        send: Send,
+        seconds_max: float,
+    ) -> None:
+        self._task = task
+        self._path = path
+        self._receive = receive
+        self._send = send
+        self.loop = task.get_loop()  # to ask which one runs is a system call
+        self.due = self.loop.time() + seconds_max
+        """Infinite once the answer has begun."""
+        self._left = BODY_SECONDS_MAX
+        """What the other side has left."""
+        self.waits = False
+        """For the caller."""
+        self.told: asyncio.Future[None] | None = None
+
+    async def receive(self) -> Any:
+        """Who waits for the caller is not late."""
+        if self.due == inf:
+            return await self._receive()
+        self._change_sides()
+        try:
+            return await self._receive()
+        finally:
+            self._change_sides()
+
+    async def send(self, message: Message) -> None:
+        self.due = inf
+        if self.told is None:
+            await self._send(message)
+
+    def give_up(self) -> None:
+        # Said at once: to stop what is being done may take its time, too.
+        self.due = inf
+        self.told = asyncio.ensure_future(self._tell())
+        self._task.cancel()
+
+    def _change_sides(self) -> None:
+        if self.due != inf:
+            now = self.loop.time()
+            self.due, self._left = now + self._left, self.due - now
+            self.waits = not self.waits
+
+    async def _tell(self) -> None:
+        if self.waits:
+            answer = answer_by_status(self._path, HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            answer = engine_silent(self._path)
+        headers = {
+            "content-type": PROBLEM_JSON,
+            "content-length": str(len(answer.body)),
+            **answer.headers,
+        }
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        start = {"type": "http.response.start", "status": int(answer.status), "headers": encoded}
+        await self._send(cast(Message, start))
+        body = {"type": "http.response.body", "body": answer.body, "more_body": False}
+        await self._send(cast(Message, body))
+
+
+class _Watch:
+    """Looks at all exchanges now and then: timers that are always lifted before they are due cost more than a decision."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._open: set[_Exchange] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Where it looks; nowhere while there is nothing to look at."""
+
+    def begin(self, exchange: _Exchange) -> None:
+        self._open.add(exchange)
+        if self._loop is not exchange.loop:
+            self._loop = exchange.loop
+            self._loop.call_later(self._seconds, self._look, self._loop)
+
+    def end(self, exchange: _Exchange) -> None:
+        self._open.discard(exchange)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for late in [one for one in self._open if one.due <= now]:
+            late.give_up()
+        if self._open:
+            loop.call_later(self._seconds, self._look, loop)
+        else:
+            self._loop = None

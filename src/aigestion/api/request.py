@@ -1,6 +1,5 @@
 """A request as routes see it: who calls, on whose behalf, and the rest of the system."""
 
-import asyncio
 import hashlib
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -23,8 +22,6 @@ from aigestion.kernel.ids import derived_id, new_id
 
 OPERATOR = "operator"
 """The actor of what was done with the operator's token."""
-BODY_SECONDS_MAX = 30.0
-"""How long a caller may take to send a body."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -56,20 +53,7 @@ class ApiRequest(Request[None, Caller, State]):
     async def body(self) -> bytes:
         """The body; `TooLarge` names the limit. Read by its announced length, it costs one message."""
         if self._body is Empty:
-            task = asyncio.current_task()
-            assert task is not None
-            loop = task.get_loop()
-            # `timeout()` costs five times this.
-            late = loop.call_later(BODY_SECONDS_MAX, task.cancel)
-            try:
-                self._body = self._connection_state.body = await self._received()
-            except asyncio.CancelledError:
-                if loop.time() < late.when():
-                    raise
-                task.uncancel()
-                raise HTTPException(status_code=408) from None
-            finally:
-                late.cancel()
+            self._body = self._connection_state.body = await self._received()
         return self._body
 
     async def _received(self) -> bytes:

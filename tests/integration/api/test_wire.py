@@ -212,7 +212,7 @@ async def test_a_caller_that_leaves_in_the_middle_of_a_body_harms_nobody(
 async def test_a_body_that_does_not_come_is_not_waited_for(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aigestion.api.request.BODY_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("aigestion.api.in_time.BODY_SECONDS_MAX", 0.1)
     reader, writer = await wire.connect()
     writer.write(wire.request("POST", CONVERSATIONS, b"{", Content_Length="1000"))
 

@@ -1,11 +1,13 @@
-"""An answer that does not begin in time is a 503; one that has begun, or waits for its caller, is left alone."""
+"""An answer that does not begin in time is a 503, a body that does not come a 408; all else is left alone."""
 
 import asyncio
 import json
 from typing import Any, cast
 
+import pytest
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from aigestion.api import in_time as module
 from aigestion.api.in_time import in_time
 
 SECONDS = 0.05
@@ -88,6 +90,51 @@ async def test_what_was_done_before_the_body_was_asked_for_counts() -> None:
     start, _ = await _asked(app, at_once)
 
     assert start["status"] == 503
+
+
+async def test_a_body_that_does_not_come_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little of it comes at a time: what counts is how long all of it takes."""
+    monkeypatch.setattr(module, "BODY_SECONDS_MAX", 2 * SECONDS)
+    asked = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal asked
+        while True:
+            await receive()
+            asked += 1
+
+    async def in_drops() -> Any:
+        await asyncio.sleep(SECONDS / 2)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    start, body = await _asked(app, in_drops)
+
+    assert start["status"] == 408
+    assert json.loads(body["body"])["code"] == "too-slow"
+    assert 1 <= asked < 8
+
+
+async def test_who_is_late_in_one_loop_is_told_in_the_next_one() -> None:
+    """An application outlives a loop that ended in the middle of a request, as in tests."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(60)
+
+    guarded = in_time(app, SECONDS)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def once(seconds: float) -> None:
+        task = asyncio.create_task(guarded(SCOPE, _nothing, cast(Send, send)))
+        await asyncio.sleep(seconds)
+        task.cancel()
+
+    await asyncio.to_thread(asyncio.run, once(0))
+    await asyncio.to_thread(asyncio.run, once(5 * SECONDS))
+
+    assert [one.get("status") for one in sent] == [503, None]
 
 
 async def _nothing() -> Any:
