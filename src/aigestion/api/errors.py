@@ -42,8 +42,9 @@ _CODES: dict[int, tuple[str, str]] = {
     400: ("malformed-request", "The request cannot be read."),
     404: ("not-found", "There is nothing at this path."),
     405: ("method-not-allowed", "This path does not take this method."),
-    408: ("too-slow", "The body did not come in time."),
+    408: ("too-slow", "The request did not come in time."),
     415: ("unsupported-media-type", "The body is of a type this path does not take."),
+    431: ("head-too-large", "The head of the request is too large."),
 }
 """Code and sentence of what the framework itself refuses."""
 
@@ -140,8 +141,8 @@ def answer_to(connection: AnyConnection, error: Exception) -> ErrorAnswer:
     return _answer(connection.scope["path"], told, headers)
 
 
-def answer_by_status(path: str, status: HTTPStatus) -> ErrorAnswer:
-    """What the framework refuses without a word of ours."""
+def answer_by_status(path: str | None, status: HTTPStatus) -> ErrorAnswer:
+    """What the framework refuses without a word of ours; the server, even before there is a path."""
     return _answer(path, _by_status(status), {})
 
 
@@ -153,7 +154,7 @@ def engine_silent(path: str) -> ErrorAnswer:
     return _answer(path, Told(HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable", detail, {}), {})
 
 
-def _answer(path: str, told: Told, headers: dict[str, str]) -> ErrorAnswer:
+def _answer(path: str | None, told: Told, headers: dict[str, str]) -> ErrorAnswer:
     if told.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="aigestion"'
     if (seconds := retry_after_seconds(told)) is not None:
@@ -166,7 +167,7 @@ def _answer(path: str, told: Told, headers: dict[str, str]) -> ErrorAnswer:
         "code": told.code,
         **told.members,
     }
-    if told.status is not HTTPStatus.NOT_FOUND:
+    if path is not None and told.status is not HTTPStatus.NOT_FOUND:
         members["instance"] = path
     return ErrorAnswer(told.status, headers, members)
 

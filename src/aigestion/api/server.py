@@ -3,23 +3,20 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
+import uvicorn
 from litestar import Litestar
 
-from aigestion.api.connections import allow_descriptors, cut_unread
+from aigestion.api.body import BODY_BYTES_MAX
+from aigestion.api.connection import CONNECTIONS_MAX, IDLE_SECONDS_MAX, Connection
+from aigestion.api.system_limits import allow_descriptors, cut_unread
 from aigestion.kernel.errors import Misconfigured
 
-CONNECTIONS_MAX = 2_048
-"""Well above the streams that may be open, so that requests still get through."""
 DESCRIPTORS_MAX = CONNECTIONS_MAX + 2_048
 """Those of the connections, and of files and engines."""
-START_SECONDS_MAX = 10.0
-DRAIN_SECONDS_MAX = 3.0
+DRAIN_SECONDS_MAX = 3
 """How long requests under way may take to end once the server stops."""
 POLL_SECONDS = 0.005
 
@@ -40,63 +37,66 @@ async def serving(
     under way end. Raises `Misconfigured` for an address that cannot be had.
     """
     allow_descriptors(DESCRIPTORS_MAX)
-    port = _free(host, port)
-    server = Server(
-        app,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=True,
-        backlog=CONNECTIONS_MAX,
-        backpressure=CONNECTIONS_MAX,
-        http1_settings=HTTP1Settings(),
-        log_enabled=False,
-    )
-    task = asyncio.create_task(server.serve(), name="http server")
-    try:
-        await _accepting(task, host, port)
-        cut_unread(port)
-        yield port
-    finally:
-        draining.set()
-        await asyncio.sleep(notice_seconds)
-        server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait({task}, timeout=DRAIN_SECONDS_MAX)
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def _free(host: str, port: int) -> int:
-    """The server shares its port with whoever asks; so ask first, without sharing."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with _bound(host, port) as listener:
+        server = _Server(_settings(app))
+        task = asyncio.create_task(server.serve(sockets=[listener]), name="http server")
         try:
-            probe.bind((host, port))
+            while not server.started:
+                if task.done():
+                    task.result()
+                await asyncio.sleep(POLL_SECONDS)
+            yield int(listener.getsockname()[1])
+        finally:
+            draining.set()
+            await asyncio.sleep(notice_seconds)
+            server.should_exit = True
+            await asyncio.wait({task}, timeout=2 * DRAIN_SECONDS_MAX)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """What to do about signals is the process's to say."""
+        yield
+
+
+def _settings(app: Litestar) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=Connection,
+        ws="websockets-sansio",
+        ws_max_size=2 * BODY_BYTES_MAX,  # what is larger than a body is told so, within reason
+        ws_per_message_deflate=False,
+        interface="asgi3",
+        lifespan="off",
+        backlog=CONNECTIONS_MAX,
+        timeout_keep_alive=IDLE_SECONDS_MAX,
+        timeout_graceful_shutdown=DRAIN_SECONDS_MAX,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that nobody else shares."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        cut_unread(listener)
+        try:
+            listener.bind((host, port))
         except OSError as error:
             raise Misconfigured(_why(error, host, port)) from None
-        return int(probe.getsockname()[1])
+        yield listener
 
 
 def _why(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} on {host} is taken by another program; choose one with --port."
     return f"Cannot listen on {host}:{port}: {error.strerror}."
-
-
-async def _accepting(task: asyncio.Task[None], host: str, port: int) -> None:
-    """Wait until the server takes connections."""
-    async with asyncio.timeout(START_SECONDS_MAX):
-        while True:
-            if task.done():
-                task.result()
-                raise Misconfigured(f"The HTTP server on {host}:{port} ended as it started.")
-            try:
-                _, writer = await asyncio.open_connection(host, port)
-            except OSError:
-                await asyncio.sleep(POLL_SECONDS)
-            else:
-                writer.close()
-                return

@@ -12,8 +12,6 @@ _NOISY = (
     "asyncpg.pool",
     "nats",
     "faststream",
-    "granian",
-    "_granian",
     "httpx2",
     "clickhouse_connect",
     "aiohttp",
@@ -22,6 +20,7 @@ _NOISY = (
     "httpx",
     "httpcore",
     "qdrant_client",
+    "uvicorn",
     "valkey",
 )
 

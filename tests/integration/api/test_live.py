@@ -9,11 +9,13 @@ import pytest
 from litestar import Litestar
 from prometheus_client import CollectorRegistry
 
-from aigestion.api.connections import cut_unread
+from aigestion.api import system_limits
 from aigestion.api.delivery import OpenStreams
+from aigestion.api.server import serving
 from aigestion.commands.conversation.post_interaction import Chat, PostInteraction
 from aigestion.kernel.ids import new_id
 from tests.integration.api.conftest import Wire, read_answer
+from tests.support.api_fakes import World
 from tests.support.tasks import eventually, patience
 
 
@@ -275,15 +277,16 @@ async def test_who_never_reads_gives_its_place_back_and_finds_a_whole_prefix(
 
 
 async def test_the_kernel_ends_a_connection_whose_other_side_takes_nothing(
-    wire: Wire, conversation: str, app: Litestar
+    world: World, conversation: str, app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cut_unread(wire.port, 1.0)
-    stream = await not_read(wire, conversation, app)
-    await asyncio.sleep(5)  # the kernel looks ever more seldom
-    stream.resume()
+    monkeypatch.setattr(system_limits, "UNREAD_SECONDS_MAX", 1.0)
+    async with serving(app, host="127.0.0.1", port=0, draining=world.doors.draining) as port:
+        stream = await not_read(Wire(port, world), conversation, app)
+        await asyncio.sleep(5)  # the kernel looks ever more seldom
+        stream.resume()
 
-    with pytest.raises(ConnectionResetError):
-        await stream.rest()
+        with pytest.raises(ConnectionResetError):
+            await stream.rest()
 
 
 async def test_many_who_come_at_once_get_no_more_than_there_is(

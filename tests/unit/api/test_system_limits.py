@@ -5,7 +5,7 @@ import resource
 
 import pytest
 
-from aigestion.api.connections import allow_descriptors
+from aigestion.api.system_limits import allow_descriptors
 
 Limits = tuple[int, int]
 
