@@ -31,7 +31,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
 }
 """In the order of the page. A soak takes too long to be one of them; one that was kept is shown."""
 ORDER = (*MEASUREMENTS, "soak")
-PACKAGES = ("aigestion", "litestar", "granian", "asyncpg", "nats-py", "openai", "eventsourcing")
+PACKAGES = ("aigestion", "litestar", "uvicorn", "asyncpg", "nats-py", "openai", "eventsourcing")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""One connection of a caller, with the limits that the server's own has not: how long it is quiet, how large a head is."""
+"""A caller's connection, with the limits that the server's own lacks: how long it is quiet, how large a head."""
 
 import asyncio
 from http import HTTPStatus
@@ -6,14 +6,14 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from aigestion.api.errors import PROBLEM_JSON, answer_by_status
+from aigestion.api.errors import answer_by_status
 
 CONNECTIONS_MAX = 2_048
 """Well above the streams that may be open, so that requests still get through."""
 HEAD_BYTES_MAX = 64 * 1024
 """What of a head may come without its end. (One that comes in one piece is read in one piece: 256 KiB at most.)"""
 HEAD_SECONDS_MAX = 30.0
-"""How long a head may take; and how long who connects may say nothing."""
+"""How long may take: a head, the rest of a body that is answered already, and to say anything at all."""
 IDLE_SECONDS_MAX = 75
 """How long a connection is kept for another request: longer than proxies keep theirs to us."""
 GATHERED_BYTES_MAX = 32 * 1024
@@ -58,6 +58,15 @@ class Connection(HttpToolsProtocol):
         self._head_is_there()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self._head_is_there()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body and self._late is None:  # nobody reads what still comes of it
+            self._expect_head()
+
     def send_400_response(self, msg: str) -> None:
         """The server's word for what is not HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST)
@@ -81,10 +90,10 @@ class Connection(HttpToolsProtocol):
         """Say why, unless another answer is on its way, and hang up."""
         self._head_is_there()
         if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
-            body = answer_by_status(None, status).body
-            head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            head %= PROBLEM_JSON.encode(), len(body)
-            self.transport.write(STATUS_LINE[status] + head + body)
+            answer = answer_by_status(None, status)
+            headers = [*answer.all_headers, (b"connection", b"close")]
+            lines = [STATUS_LINE[status], *(b"%b: %b\r\n" % pair for pair in headers), b"\r\n"]
+            self.transport.write(b"".join(lines) + answer.body)
         self.transport.close()
 
 

@@ -8,12 +8,13 @@ import logging
 import re
 from http import HTTPStatus
 from math import ceil
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Message
 
 from aigestion.kernel.errors import AIGestionError, Category
 
@@ -100,6 +101,15 @@ class ErrorAnswer(NamedTuple):
     def body(self) -> bytes:
         return msgspec.json.encode(self.members)
 
+    @property
+    def all_headers(self) -> list[tuple[bytes, bytes]]:
+        """Those of its body too, as a server takes them."""
+        return [
+            (b"content-type", PROBLEM_JSON.encode()),
+            (b"content-length", b"%d" % len(self.body)),
+            *((name.lower().encode(), value.encode()) for name, value in self.headers.items()),
+        ]
+
 
 def told_of(connection: AnyConnection, error: Exception) -> Told:
     """What to tell of an error, whatever it is: a fault of ours is logged, and no word of it told."""
@@ -144,6 +154,13 @@ def answer_to(connection: AnyConnection, error: Exception) -> ErrorAnswer:
 def answer_by_status(path: str | None, status: HTTPStatus) -> ErrorAnswer:
     """What the framework refuses without a word of ours; the server, even before there is a path."""
     return _answer(path, _by_status(status), {})
+
+
+def answer_messages(answer: ErrorAnswer, kind: str = "http.response") -> list[Message]:
+    """What a server is told to send it."""
+    start = {"type": f"{kind}.start", "status": int(answer.status), "headers": answer.all_headers}
+    body = {"type": f"{kind}.body", "body": answer.body, "more_body": False}
+    return cast(list[Message], [start, body])
 
 
 def engine_silent(path: str) -> ErrorAnswer:

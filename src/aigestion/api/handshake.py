@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import WebSocket
 from litestar.types import Message, Scope, Send
 
-from aigestion.api.errors import PROBLEM_JSON, ErrorAnswer, answer_by_status, answer_to
+from aigestion.api.errors import ErrorAnswer, answer_by_status, answer_messages, answer_to
 from aigestion.kernel.errors import Forbidden
 
 REFUSED_FROM = 4_000
@@ -38,17 +38,7 @@ def denial(scope: Scope, told: ErrorAnswer) -> list[Message]:
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         code = REFUSED_FROM + told.status
         return [{"type": "websocket.close", "code": code, "reason": told.members["code"]}]
-    body = told.body
-    headers = [
-        (b"content-type", PROBLEM_JSON.encode()),
-        (b"content-length", b"%d" % len(body)),
-        *((name.lower().encode(), value.encode()) for name, value in told.headers.items()),
-    ]
-    answer: list[dict[str, Any]] = [
-        {"type": "websocket.http.response.start", "status": told.status, "headers": headers},
-        {"type": "websocket.http.response.body", "body": body, "more_body": False},
-    ]
-    return cast(list[Message], answer)
+    return answer_messages(told, "websocket.http.response")
 
 
 def answered_early(send: Send, scope: Scope) -> Send:

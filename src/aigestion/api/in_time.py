@@ -1,14 +1,14 @@
-"""Nobody waits without end: not a caller for an answer to begin (503), and not we for a caller's body (408)."""
+"""Nobody waits without end: no caller for an answer to begin (503), and nobody for a caller's body (408)."""
 
 import asyncio
 from http import HTTPStatus
 from math import inf
-from typing import Any, cast
+from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from aigestion.api.errors import PROBLEM_JSON, answer_by_status, engine_silent
+from aigestion.api.errors import answer_by_status, answer_messages, engine_silent
 
 ANSWER_SECONDS_MAX = 9.0
 BODY_SECONDS_MAX = 30.0
@@ -100,24 +100,15 @@ class _Exchange:
             self.waits = not self.waits
 
     async def _tell(self) -> None:
-        if self.waits:
-            answer = answer_by_status(self._path, HTTPStatus.REQUEST_TIMEOUT)
-        else:
-            answer = engine_silent(self._path)
-        headers = {
-            "content-type": PROBLEM_JSON,
-            "content-length": str(len(answer.body)),
-            **answer.headers,
-        }
-        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        start = {"type": "http.response.start", "status": int(answer.status), "headers": encoded}
-        await self._send(cast(Message, start))
-        body = {"type": "http.response.body", "body": answer.body, "more_body": False}
-        await self._send(cast(Message, body))
+        slow = HTTPStatus.REQUEST_TIMEOUT
+        path = self._path
+        answer = answer_by_status(path, slow) if self.waits else engine_silent(path)
+        for message in answer_messages(answer):
+            await self._send(message)
 
 
 class _Watch:
-    """Looks at all exchanges now and then: timers that are always lifted before they are due cost more than a decision."""
+    """Looks at all exchanges now and then: timers that are always lifted before they are due cost more."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -65,7 +65,7 @@ class _Server(uvicorn.Server):
 
 def _settings(app: Litestar) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http=Connection,
         ws="websockets-sansio",
         ws_max_size=2 * BODY_BYTES_MAX,  # what is larger than a body is told so, within reason

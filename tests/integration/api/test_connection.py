@@ -80,6 +80,41 @@ async def test_a_body_may_take_longer_than_a_head(
     writer.close()
 
 
+async def test_the_rest_of_a_body_that_is_answered_is_not_waited_for(
+    hurried: None, wire: Wire
+) -> None:
+    reader, writer = await wire.connect()
+    head = wire.request("POST", "/v1/documents", Transfer_Encoding="chunked", Authorization="none")
+    writer.write(head.replace(b"Content-Length: 0\r\n", b""))
+    assert (await read_answer(reader)).status == 401
+
+    async def go_on() -> None:
+        while True:
+            writer.write(b"1\r\nx\r\n")
+            await asyncio.sleep(HEAD_SECONDS / 10)
+
+    going_on = asyncio.create_task(go_on())
+    with suppress(ConnectionResetError):
+        async with patience():
+            assert await reader.read() == b""
+    going_on.cancel()
+    writer.close()
+
+
+async def test_who_sends_the_rest_of_a_body_in_time_may_ask_again(
+    hurried: None, wire: Wire
+) -> None:
+    reader, writer = await wire.connect()
+    writer.write(wire.request("POST", "/v1/documents", b"{}", Authorization="none")[:-1])
+    assert (await read_answer(reader)).status == 401
+    writer.write(b"}")
+    await asyncio.sleep(2 * HEAD_SECONDS)
+    writer.write(LIVE)
+
+    assert (await read_answer(reader)).status == 200
+    writer.close()
+
+
 async def test_a_head_without_end_is_too_large(wire: Wire) -> None:
     reader, writer = await wire.connect()
     writer.write(LIVE[:-2] + b"X: ")
@@ -143,9 +178,9 @@ async def test_there_is_an_end_to_how_many_connections_there_may_be(
         assert (await read_answer(reader)).status == 200
 
     late, late_writer = await wire.connect()
+    late_writer.write(LIVE)
     async with patience():
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-            late_writer.write(LIVE)
             await late.readexactly(1)
     late_writer.close()
 
