@@ -39,7 +39,7 @@ STATUS: dict[Category, HTTPStatus] = {
 
 _WORTH_ANOTHER_TRY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
-_CODES: dict[int, tuple[str, str]] = {
+REFUSALS: dict[int, tuple[str, str]] = {
     400: ("malformed-request", "The request cannot be read."),
     404: ("not-found", "There is nothing at this path."),
     405: ("method-not-allowed", "This path does not take this method."),
@@ -47,7 +47,7 @@ _CODES: dict[int, tuple[str, str]] = {
     415: ("unsupported-media-type", "The body is of a type this path does not take."),
     431: ("head-too-large", "The head of the request is too large."),
 }
-"""Code and sentence of what the framework itself refuses."""
+"""Code and sentence of what server and framework refuse, by status."""
 
 _MISSING = re.compile("Missing required .* parameter '([^']*)'")
 _log = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ def _answer(path: str | None, told: Told, headers: dict[str, str]) -> ErrorAnswe
 
 
 def _by_status(status: HTTPStatus) -> Told:
-    code, detail = _CODES.get(status, (status.phrase.lower().replace(" ", "-"), status.phrase))
+    code, detail = REFUSALS.get(status, (status.phrase.lower().replace(" ", "-"), status.phrase))
     return Told(status, code, detail, {})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from aigestion.api.errors import STATUS
+from aigestion.api.errors import REFUSALS, STATUS
 from aigestion.cli.app import aigestion
 from aigestion.events.described import sentence
 from aigestion.kernel.errors import AIGestionError
@@ -41,7 +41,20 @@ def errors_page() -> str:
         (literal(error.code), str(int(STATUS[error.category])), sentence(error))
         for error in _errors(AIGestionError)
     ]
-    return page("Errors", intro, table(["code", "status", "meaning"], rows))
+    refused = [
+        (literal(code), str(status), meaning) for status, (code, meaning) in REFUSALS.items()
+    ]
+    columns = ["code", "status", "meaning"]
+    return page(
+        "Errors",
+        intro,
+        table(columns, rows),
+        section(
+            "Before a route is reached",
+            "What is refused whatever the path does. Whose head is no HTTP, late or too large is hung up on.",
+            table(columns, refused),
+        ),
+    )
 
 
 def cli_page() -> str:

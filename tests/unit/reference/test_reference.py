@@ -117,6 +117,12 @@ def test_every_error_of_the_tree_has_its_status() -> None:
     for error in tree:
         assert f"| `{error.code}` |" in page
     assert "| `view-behind` | 503 |" in page
+    for code, status in (
+        ("too-slow", 408),
+        ("unsupported-media-type", 415),
+        ("head-too-large", 431),
+    ):
+        assert f"| `{code}` | {status} |" in page
 
 
 def test_every_command_of_the_program_has_its_help_with_an_example() -> None:
