@@ -129,4 +129,5 @@ class _Gathering:
     def _send(self) -> None:
         if self._held:
             held, self._held, self._bytes = self._held, [], 0
-            self._transport.write(b"".join(held))
+            if not self._transport.is_closing():  # whoever was to have it may have left meanwhile
+                self._transport.write(b"".join(held))

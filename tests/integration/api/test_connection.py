@@ -1,8 +1,14 @@
 """Connections that say too little, too much or nothing, and more of them than there may be."""
 
 import asyncio
+import random
+import socket
+import struct
+import subprocess
+import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +17,9 @@ from tests.integration.api.conftest import Answer, Wire, read_answer
 from tests.support.tasks import patience
 
 HEAD_SECONDS = 0.3
+LEAVING = 1_000
+ANSWERED_SECONDS = 0.0015
+"""About as long as an answer takes."""
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -198,3 +207,30 @@ async def _serves(wire: Wire) -> bool:
         return (await wire.ask("GET", "/health/live")).status == 200
     except (OSError, asyncio.IncompleteReadError):
         return False
+
+
+def test_who_leaves_in_the_middle_of_an_answer_disturbs_nobody(tmp_path: Path) -> None:
+    """Reset at any moment, on the event loop that serves: nothing fails, and nothing is told of it."""
+    errors = tmp_path / "errors"
+    program = [sys.executable, "-m", "tests.support.stream_server", "1"]
+    moments = random.Random(1)
+    with (
+        errors.open("wb") as told,
+        subprocess.Popen(program, stdout=subprocess.PIPE, stderr=told) as server,
+    ):
+        assert server.stdout is not None
+        port, key, _ = server.stdout.readline().decode().split()
+        head = f"GET /v1/events?limit=1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n"
+        for _ in range(LEAVING):
+            with socket.create_connection(("127.0.0.1", int(port))) as leaving:
+                leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                leaving.sendall(head.encode() * moments.randrange(1, 4))
+                until = time.perf_counter() + moments.random() * ANSWERED_SECONDS
+                while time.perf_counter() < until:
+                    pass
+        with socket.create_connection(("127.0.0.1", int(port))) as staying:
+            staying.sendall(LIVE)
+            assert staying.recv(100).startswith(b"HTTP/1.1 200")
+        server.terminate()
+
+    assert errors.read_text() == ""
