@@ -100,7 +100,7 @@ class Connection(HttpToolsProtocol):
 class _Gathering:
     """A transport that sends what is written in one turn of the loop at once: an answer's head goes with its body.
 
-    Two sendings a request cost 3 % of its CPU time, and wake its caller twice.
+    Two sendings a request cost 7 % of its CPU time where many ask, and wake each caller twice.
     """
 
     __slots__ = ("_bytes", "_held", "_loop", "_transport")
