@@ -11,7 +11,7 @@ import asyncpg
 from aigestion.events.catalog import Catalog
 from aigestion.eventstore.codec import Codec
 from aigestion.eventstore.master_key import FileMasterKey
-from aigestion.eventstore.pool import Losses, opened_pool
+from aigestion.eventstore.pool import CONNECT_TIMEOUT_SECONDS, Losses, opened_pool
 from aigestion.eventstore.postgres import PostgresBlobStore, PostgresEventStore, PostgresKeyTable
 from aigestion.eventstore.reader import LogReader
 from aigestion.eventstore.vault import Vault
@@ -42,7 +42,7 @@ async def opened_log(
     """Open the log inside the block. Without `appending` it may only be read."""
     losses = Losses()
     async with opened_pool(url, connections_max=connections_max, losses=losses) as pool:
-        wrapped = await pool.fetchval(_ANY_KEY)
+        wrapped = await _any_key(pool)
         if wrapped is not None:
             _refuse_lost_key(master_key)
         key = FileMasterKey(master_key)
@@ -72,6 +72,19 @@ async def opened_log(
         finally:
             if appending:
                 await store.close()
+
+
+async def _any_key(pool: "asyncpg.Pool[Any]") -> bytes | None:
+    """The first question of a start: one that nobody answers ends it soon, and whoever supervises tries again."""
+    async with pool.acquire() as connection:
+        try:
+            wrapped: bytes | None = await connection.fetchval(
+                _ANY_KEY, timeout=CONNECT_TIMEOUT_SECONDS
+            )
+        except TimeoutError:
+            connection.terminate()  # else giving it back would wait for the answer
+            raise
+        return wrapped
 
 
 def _refuse_lost_key(master_key: Path) -> None:

@@ -1,7 +1,8 @@
 """The pool of connections to PostgreSQL that reads, views and keys share."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any
 
@@ -9,6 +10,7 @@ import asyncpg
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 COMMAND_TIMEOUT_SECONDS = 10.0
+CLOSE_SECONDS_MAX = 3.0
 IDLE_SECONDS_MAX = 15.0
 """A connection nobody used for so long is not kept: a network may have forgotten it without a word."""
 QUIET_SECONDS_MAX = 1.0
@@ -60,8 +62,13 @@ async def opened_pool(
         setup=presence.taken,
         reset=presence.given_back,
     )
-    async with presence.pool as pool:
+    pool = await presence.pool
+    try:
         yield pool
+    finally:
+        with suppress(TimeoutError):  # a network may have forgotten one: nobody answers its goodbye
+            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                await pool.close()
 
 
 class _Presence:

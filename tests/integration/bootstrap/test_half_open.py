@@ -1,12 +1,16 @@
 """A network that forgets connections and tells nobody: whoever waits on one finds out by itself."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import nats.errors
 import pytest
 
-from aigestion.bootstrap import broker
+from aigestion.bootstrap import broker, log
 from aigestion.bootstrap.broker import connected_nats
 from aigestion.bootstrap.log import opened_log
 from aigestion.bootstrap.vitals import Vitals
@@ -87,6 +91,31 @@ async def test_a_connection_that_was_forgotten_while_a_process_started_is_told(
         await log.store.append([new_event()])
         assert told("engine_reconnects_total", {"engine": "postgres"}) == 2
         await vitals._log_pulse.close()
+
+
+async def test_a_start_that_nobody_answers_ends_soon(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever supervises it tries again. It took twenty seconds, and nothing told of them."""
+    url = await migrated(database_url)
+    monkeypatch.setattr(log, "CONNECT_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(pool, "CLOSE_SECONDS_MAX", 0.3)
+    now = asyncio.get_running_loop().time
+    async with network_to(url) as (wire, url):
+
+        @asynccontextmanager
+        async def forgotten(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            async with pool.opened_pool(*args, **kwargs) as opened:
+                wire.forget()
+                yield opened
+
+        monkeypatch.setattr(log, "opened_pool", forgotten)
+        began = now()
+        with pytest.raises(TimeoutError):
+            async with opened_log(url, tmp_path / "key", 1, catalog=Catalog()):
+                pass
+
+    assert now() - began < 3.0
 
 
 async def test_the_database_finds_out_that_a_process_is_gone(

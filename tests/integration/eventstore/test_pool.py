@@ -57,6 +57,20 @@ async def test_connections_that_a_network_forgot_cost_one_caller_some_time(
             assert before.isdisjoint({one.get_server_pid(), other.get_server_pid()})
 
 
+async def test_connections_that_a_network_forgot_do_not_hold_up_the_end(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "CLOSE_SECONDS_MAX", 0.3)
+    now = asyncio.get_running_loop().time
+    async with network_to(database_url) as (wire, url):
+        async with opened_pool(url, connections_max=1) as pool:
+            await pool.fetchval("SELECT 1")
+            wire.forget()
+            began = now()
+
+        assert now() - began < 2.0
+
+
 async def test_a_connection_that_was_used_lately_is_not_asked_first(database_url: str) -> None:
     watching = await asyncpg.connect(database_url)
     async with opened_pool(database_url, connections_max=1) as pool:
