@@ -93,9 +93,9 @@ def test_a_conversation_is_asked_again_renamed_and_archived(program: Program) ->
     former, latest = soon(lambda: replies(2))
     status, changed = program.http("PATCH", path, {"title": "The relay", "archived": True})
     assert status == 200
-    query = f"state=archived&min_position={changed['position']}"
-    _, archived = program.http("GET", f"/v1/conversations?{query}")
-    _, runs = program.http("GET", f"/v1/runs?conversation_id={conversation}&state=replied")
+    now = f"min_position={changed['position']}"
+    _, archived = program.http("GET", f"/v1/conversations?state=archived&{now}")
+    _, runs = program.http("GET", f"/v1/runs?conversation_id={conversation}&state=replied&{now}")
 
     assert (former["replaced"], latest["replaced"]) == (True, False)
     assert former["in_reply_to"] == latest["in_reply_to"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.program import Program
+from tests.support.tasks import soon
 from tests.support.transcripts import Transcript
 
 BIN = Path(sys.executable).parent
@@ -129,7 +130,8 @@ def test_a_run_is_explained_as_a_tree(harbour: Program) -> None:
     conversation = started["conversation_id"]
     question = "When does the ferry leave on Sundays?"
     asked = harbour.cli("ask", question, "--conversation", conversation)
-    [run] = harbour.http("GET", f"/v1/runs?conversation_id={conversation}")[1]["items"]
+    path = f"/v1/runs?conversation_id={conversation}&state=replied"
+    [run] = soon(lambda: harbour.http("GET", path)[1]["items"])
     tree = harbour.cli("explain", run["run_id"])
     told = Transcript(
         "explain",
