@@ -56,7 +56,6 @@ class Vitals:
                     watching.create_task(engine.watch(OTHERS_PAUSE_SECONDS))
         finally:
             await self._log_pulse.close()
-            await self._broker_pulse.close()
 
     def metrics(self) -> Collect:
         engines = (self._postgres, self._nats, *self._others)

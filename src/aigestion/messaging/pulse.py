@@ -6,12 +6,15 @@ from nats.aio.client import Client
 
 ANSWER_SECONDS_MAX = 2.0
 GIVE_UP_SECONDS = 30
-"""Longer than the client keeps a connection that says nothing. It must not be shorter: an answer to a question that
-was given up ends the client's reading, and it hears nothing more until it finds that out by itself."""
+"""Longer than the client keeps a connection that says nothing."""
 
 
 class BrokerPulse:
-    """One question at a time, whoever asks."""
+    """One question at a time, whoever asks.
+
+    A question is never taken back while its connection lives, not even if nobody asks any more: its answer would end
+    the client's reading, with a traceback, and it hears nothing more until it finds that out by itself.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -32,15 +35,8 @@ class BrokerPulse:
         answered, _ = await asyncio.wait({question}, timeout=ANSWER_SECONDS_MAX)
         if not answered:
             raise TimeoutError(f"no answer for {ANSWER_SECONDS_MAX:g} s")
-        if question.cancelled():
-            raise ConnectionError("nobody is asked any more")
         question.result()
         return asyncio.get_running_loop().time() - self._asked_at
-
-    async def close(self) -> None:
-        """Ask no more."""
-        if self._question is not None:
-            self._question.cancel()
 
     def _asked(self) -> asyncio.Task[None]:
         """The question under way on this connection, or a new one."""
@@ -49,4 +45,11 @@ class BrokerPulse:
             self._asked_at = asyncio.get_running_loop().time()
             self._asked_as = self.reconnects
             question = self._question = asyncio.create_task(self._client.flush(GIVE_UP_SECONDS))
+            question.add_done_callback(_heard)
         return question
+
+
+def _heard(question: asyncio.Task[None]) -> None:
+    """Its error is known, even if whoever asked has gone: the loop need not tell."""
+    if not question.cancelled():
+        question.exception()

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
+from aigestion.bootstrap.vitals import Vitals
+from aigestion.eventstore.pool import Losses
 from aigestion.messaging import pulse
 from aigestion.messaging.pulse import BrokerPulse
 from tests.support.broker_process import BrokerProcess, connected
 from tests.support.network import network_to
-from tests.support.tasks import WAIT_SECONDS_MAX, eventually
+from tests.support.tasks import WAIT_SECONDS_MAX, eventually, running
 
 
 async def test_a_killed_broker_is_counted(process: BrokerProcess) -> None:
@@ -25,7 +27,6 @@ async def test_a_killed_broker_is_counted(process: BrokerProcess) -> None:
 
         assert 0 < await asked.ask() < WAIT_SECONDS_MAX
         assert asked.reconnects == 1
-        await asked.close()
 
 
 async def test_an_answer_that_comes_too_late_leaves_the_client_hearing(
@@ -46,20 +47,20 @@ async def test_an_answer_that_comes_too_late_leaves_the_client_hearing(
         assert await asked.ask() > 0.2  # since it was asked first
         await client.publish("said", b"it")
         assert (await heard.next_msg(5)).data == b"it"
-        await asked.close()
 
 
-async def test_who_still_waits_when_it_is_closed_is_told(process: BrokerProcess) -> None:
-    """A cancellation would end whoever asks, a watch for good, and nobody would hear of it."""
+async def test_who_stops_asking_leaves_the_client_hearing(
+    process: BrokerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A program that ends while a question is open says its last line and nothing else."""
     async with network_to(process.url) as (wire, url), connected(url) as client:
-        asked = BrokerPulse(client)
-        await asked.ask()
+        heard = await client.subscribe("said")
         wire.replies.clear()
-        waiting = asyncio.create_task(asked.ask())
-        await eventually(lambda: asked._question is not None and not asked._question.done())
-
-        await asked.close()
-
-        with pytest.raises(ConnectionError):
-            await waiting
+        vitals = Vitals("unused", client, Losses())
+        async with running(vitals.watch()):
+            await eventually(lambda: client._pongs)
         wire.mend()
+
+        await client.publish("said", b"it")
+        assert (await heard.next_msg(5)).data == b"it"
+    assert not caplog.records
