@@ -10,8 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from aigestion.prove import faults
+from aigestion.prove import faults, run
 from aigestion.prove.faults import kinds_of
+from aigestion.prove.load import Tenant
 from aigestion.prove.run import prove
 from aigestion.prove.system import System
 
@@ -74,6 +75,24 @@ async def test_an_event_that_is_taken_out_of_the_log_is_missed(folder: Path) -> 
     assert report.kept is not None
     assert _left(folder) == [Path(report.kept)]
     assert '"what":"violation"' in _text(report.kept)
+
+
+async def test_a_system_that_lets_nobody_in_is_broken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = System.tenant
+
+    async def without_its_key(system: System, name: str, canary: str) -> Tenant:
+        await make(system, name, canary)
+        return Tenant(name, "aig_nobody", canary)
+
+    monkeypatch.setattr(System, "tenant", without_its_key)
+    monkeypatch.setattr(run, "REST_SECONDS_MAX", 1.0)
+
+    report = await prove(faults=3, seed=SEED, minutes=None, kinds=("kill-api",), keep=False)
+
+    assert report.violations["unserved"] == 1
+    assert (report.faults, report.acked) == ([], 0)
 
 
 def test_ctrl_c_ends_what_was_started_and_leaves_nothing(tmp_path: Path) -> None:

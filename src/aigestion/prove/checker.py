@@ -24,7 +24,7 @@ class Violation(msgspec.Struct, frozen=True):
 
     kind: str
     """`lost`, `duplicated`, `wrong`, `hole`, `broker`, `view`, `stale`, `phantom`, `order`, `refused`, `effect`,
-    `canary`, `unseen`, `hang`, `unbounded`, `audit`, `signed`, `restless`, `ended`, `silent`."""
+    `canary`, `unseen`, `hang`, `unbounded`, `audit`, `signed`, `restless`, `unserved`, `ended`, `silent`."""
     message: str
     position: int | None = None
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
+from itertools import product
 from types import MappingProxyType
 
 import asyncpg
@@ -69,15 +70,17 @@ async def prove(
             tenants = await _tenants(system, rng)
             usage, scraper = Usage(), Scraper(history.now)
             async with _beside(usage.watch(system), scraper.watch(list(system.nodes.values()))):
-                await _faults_under_load(
-                    system, tenants, history, rng, faults, seed, minutes, kinds, say
-                )
-                say("waiting until everything is at rest")
-                restless = await _rest(system, history)
-                if not restless:
-                    restless = await _fresh_without_broker(system, tenants, history)
-                if not restless:
-                    restless = await _holes_found_and_mended(system, history)
+                stopped = await _not_let_in(system, tenants)
+                if not stopped:
+                    await _faults_under_load(
+                        system, tenants, history, rng, faults, seed, minutes, kinds, say
+                    )
+                    say("waiting until everything is at rest")
+                    stopped = await _rest(system, history)
+                if not stopped:
+                    stopped = await _fresh_without_broker(system, tenants, history)
+                if not stopped:
+                    stopped = await _holes_found_and_mended(system, history)
                 await _listened(history, scraper)
             if before_check is not None:
                 await before_check(system)
@@ -91,7 +94,7 @@ async def prove(
                 for told in node.ended_by_itself
             ]
         verdicts = judged(history.faults, scraper.series)
-        found = [*restless, *ended, *violations(history, evidence), *silences(verdicts)]
+        found = [*stopped, *ended, *violations(history, evidence), *silences(verdicts)]
         for violation in found:
             history.write("violation", violation)
         kept = folder if keep else kept_history(history, seed) if found else None
@@ -138,7 +141,6 @@ async def _faults_under_load(
     say: Say,
 ) -> None:
     stop = asyncio.Event()
-    await _known(system, tenants)
     clients: list[Client] = []
     for tenant in tenants:
         others = [one for one in tenants if one is not tenant]
@@ -201,15 +203,19 @@ async def _inject(
         await injector.calm(history.faults[-1])
 
 
-async def _known(system: System, tenants: Sequence[Tenant]) -> None:
+async def _not_let_in(system: System, tenants: Sequence[Tenant]) -> list[Violation]:
     """Wait until every API process lets every tenant in: its directory has the key by then."""
     async with httpx2.AsyncClient(trust_env=False) as http:
-        for tenant in tenants:
-            headers = {"Authorization": f"Bearer {tenant.key}"}
-            for url in system.api_urls:
+        for node, tenant in product(system.of_role("api"), tenants):
+            url, headers = f"{node.url}/v1/conversations", {"Authorization": f"Bearer {tenant.key}"}
+            try:
                 async with asyncio.timeout(REST_SECONDS_MAX):
-                    while (await http.get(f"{url}/v1/conversations", headers=headers)).is_error:
+                    while (await http.get(url, headers=headers)).is_error:
                         await asyncio.sleep(REST_POLL_SECONDS)
+            except TimeoutError:
+                told = f"{node.name} did not let {tenant.name} in for {REST_SECONDS_MAX:g} s"
+                return [Violation("unserved", told)]
+    return []
 
 
 async def _rest(system: System, history: History) -> list[Violation]:
