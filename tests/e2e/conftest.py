@@ -7,9 +7,9 @@ import pytest
 from tests.support.program import Program
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with Program(tmp_path_factory.mktemp("spine") / "data") as running:
-        running.start(documents=None)
+    with Program(tmp_path_factory.mktemp("program") / "data") as running:
+        running.start()
         yield running
         running.stop()

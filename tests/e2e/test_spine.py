@@ -2,15 +2,26 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
 import nats
+import pytest
 
 from tests.support.program import Program
 from tests.support.tasks import WAIT_SECONDS_MAX, soon
 
 CANARY = "xylophonquartz"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """With the documents that a user finds there."""
+    with Program(tmp_path_factory.mktemp("spine") / "data") as running:
+        running.start(documents=None)
+        yield running
+        running.stop()
 
 
 def start_conversation(program: Program, text: str) -> tuple[str, int]:
