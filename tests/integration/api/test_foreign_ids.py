@@ -8,7 +8,9 @@ import httpx2
 from litestar.routes import HTTPRoute
 
 from aigestion.api.app import create_app
+from aigestion.api.keys import mint_key
 from aigestion.api.scopes import NEEDED
+from aigestion.commands.directory.issue_key import IssueKey
 from aigestion.commands.run.start_run import StartRun
 from aigestion.kernel.ids import derived_id
 from tests.support.api import Client, asking
@@ -83,18 +85,19 @@ async def things(
         agent=OUTSIDE,
         in_reply_to=event,
     )
-    await installation.world.happen(run, tenant=tenant)
+    minted = mint_key()
+    issue = IssueKey(minted.key_id, minted.secret_hash, "a key", ("read",))
+    await installation.world.happen(run, issue, tenant=tenant)
     document = await client.post(
         "/v1/documents", json={"title": "Boats", "text": f"They float: {event}."}
     )
-    key = await client.post("/v1/keys", json={"name": "a key", "scopes": ["read"]})
     await installation.catch_up()
     return Things(
         conversation,
         str(event),
         str(run.run_id),
         document.json()["document_id"],
-        key.json()["key_id"],
+        minted.key_id,
         agent,
     )
 
