@@ -92,8 +92,7 @@ class EmbeddedEngine:
                 path = self._path(view)
                 if not await self._threads.run(path.is_dir):
                     return None
-                shard = await self._threads.run(Shard.load, path)
-                self._open[view] = EmbeddedPoints(shard, self._threads)
+                await self._threads.run(self._load, view, path)
             return self._open[view]
 
     async def names(self) -> list[str]:
@@ -115,6 +114,10 @@ class EmbeddedEngine:
                 await self._threads.run(points.shard.close)
             self._open.clear()
             self._threads.close()
+
+    def _load(self, view: View, path: Path) -> None:
+        """Kept also for a caller who is cancelled meanwhile: a shard that nobody has stays open, and locked."""
+        self._open[view] = EmbeddedPoints(Shard.load(path), self._threads)
 
     def _path(self, view: View) -> Path:
         return self._directory / view.name
