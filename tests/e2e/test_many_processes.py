@@ -17,7 +17,7 @@ from tests.support.cluster import Cluster, Role, cluster
 from tests.support.elasticsearch import elasticsearch_url
 from tests.support.tasks import eventually
 
-LOADS = ((60, 1.0), pytest.param(2_000, 0.1, marks=pytest.mark.nightly))
+LOADS = ((100, 0.5), pytest.param(2_000, 0.1, marks=pytest.mark.nightly))
 """How many conversations at least, and the pause between two in seconds; they go on until all the rest is done."""
 ASKING_AT_ONCE = 16
 ROLES = ("api", "api", "relay", "relay", "project", "project", "agents", "agents", "agents")
